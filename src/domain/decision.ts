@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { explainIssues } from './explain.ts';
+
+/**
+ * A human's decision on exactly one plan. It comes as a signal (`approve`, `reject`) or as the update `decide`, from
+ * the Temporal UI, the `temporal` command or Holdfast's CLI: anybody's JSON, so it is unknown until read, and what
+ * can't be taken is recorded as refused. Nothing in here throws.
+ */
+
+const decisionSchema = z.strictObject({
+  by: z.string().trim().min(1).max(200),
+  reason: z.string().trim().min(1).max(2000),
+  /** First 12 (or more) hex digits of the plan's digest. */
+  plan: z
+    .string()
+    .regex(/^[0-9a-f]{12,64}$/, 'must be at least 12 hex digits, as printed with the plan')
+    .optional(),
+  nonce: z.string().max(200).optional(),
+  signature: z.string().max(2000).optional(),
+});
+
+export type Verb = 'approve' | 'reject';
+
+export interface Decision {
+  readonly verb: Verb;
+  readonly by: string;
+  readonly reason: string;
+  /** Digest of the plan that was decided on, in full. */
+  readonly plan: string;
+  /** The decision named the plan itself; false: there had been exactly one plan. */
+  readonly planNamed: boolean;
+  /** Always false while decisions aren't signed: `by` is a declaration, not a proof. */
+  readonly authenticated: boolean;
+  /** ISO time at which the workflow took it. */
+  readonly at: string;
+}
+
+/** A message that was not taken, and why. */
+export interface Refusal {
+  readonly verb: string;
+  readonly by: string | null;
+  readonly why: string;
+  readonly at: string;
+}
+
+export interface Gate {
+  /** Digests of all plans this run has had, oldest first; the last one is in force. */
+  readonly plans: readonly string[];
+  /** A plan is up for decision right now. */
+  readonly open: boolean;
+  readonly expiresAt: string | null;
+}
+
+export type Judged = { readonly taken: Decision } | { readonly refused: Refusal };
+
+export const decisionExample = '{"by":"alice","reason":"checked the report","plan":"a1b2c3d4e5f6"}';
+
+/** Takes or refuses a message, by what the gate is at `at` (ISO time of the workflow). Never throws. */
+export function judgeDecision(verb: Verb, payload: unknown, gate: Gate, at: string): Judged {
+  const refuse = (why: string): Judged => ({ refused: { verb, by: claimedName(payload), why, at } });
+  const parsed = decisionSchema.safeParse(payload);
+  if (!parsed.success) {
+    const findings = explainIssues(parsed.error, payload).map(({ path, message }) => `${path}: ${message}`);
+    return refuse(`not readable: ${findings.join('; ')}; send for example ${decisionExample}`);
+  }
+  const { by, reason, plan, signature } = parsed.data;
+  const current = gate.plans.at(-1);
+  if (!gate.open || current === undefined) return refuse('no plan is waiting for a decision');
+  if (gate.expiresAt !== null && at >= gate.expiresAt) return refuse(`too late: the plan expired at ${gate.expiresAt}`);
+  if (signature !== undefined)
+    return refuse('signed decisions are not built yet in this version; send it without signature');
+  if (plan === undefined) {
+    if (gate.plans.length > 1)
+      return refuse(
+        `this run has had ${String(gate.plans.length)} plans: name the one you mean, "plan":"${current.slice(0, 12)}"`,
+      );
+  } else if (!current.startsWith(plan)) {
+    const known = gate.plans.some((digest) => digest.startsWith(plan));
+    return refuse(
+      `it is for ${known ? 'an earlier plan of this run' : 'a plan that this run never had'} (${plan.slice(0, 12)}); the current one is ${current.slice(0, 12)}`,
+    );
+  }
+  return { taken: { verb, by, reason, plan: current, planNamed: plan !== undefined, authenticated: false, at } };
+}
+
+function claimedName(payload: unknown): string | null {
+  if (typeof payload !== 'object' || payload === null) return null;
+  const by = (payload as { readonly by?: unknown }).by;
+  return typeof by === 'string' ? by.slice(0, 200) : null;
+}
+
+const followUpSchema = z.strictObject({
+  by: z.string().trim().min(1).max(200),
+  reason: z.string().trim().min(1).max(2000),
+  nonce: z.string().max(200).optional(),
+  signature: z.string().max(2000).optional(),
+});
+
+export interface FollowUp {
+  readonly verb: 'undo' | 'release';
+  readonly by: string;
+  readonly reason: string;
+  readonly at: string;
+}
+
+/** The same for what a human may ask after a swap. Never throws. */
+export function judgeFollowUp(
+  verb: FollowUp['verb'],
+  payload: unknown,
+  open: boolean,
+  at: string,
+): { readonly taken: FollowUp } | { readonly refused: Refusal } {
+  const refuse = (why: string) => ({ refused: { verb, by: claimedName(payload), why, at } });
+  const parsed = followUpSchema.safeParse(payload);
+  if (!parsed.success) {
+    const findings = explainIssues(parsed.error, payload).map(({ path, message }) => `${path}: ${message}`);
+    return refuse(
+      `not readable: ${findings.join('; ')}; send for example {"by":"alice","reason":"the application is well"}`,
+    );
+  }
+  if (!open) return refuse(`nothing to ${verb}: no swapped database waits for it`);
+  return { taken: { verb, by: parsed.data.by, reason: parsed.data.reason, at } };
+}

@@ -1,0 +1,68 @@
+/**
+ * Every failure that Holdfast itself names. The type is what workflows, alerts and exit codes go by;
+ * the message says what happened, the hint what to do next.
+ */
+
+/** What may be tried again without anybody changing something: a mount that comes back, a busy cluster. */
+const retryable = {
+  ActivityLost: true,
+  Busy: true,
+  Cancelled: false,
+  ConfigurationChanged: false,
+  ConfigurationInvalid: false,
+  DumpFailed: true,
+  Expired: false,
+  InvalidArgument: false,
+  NameTaken: false,
+  NoSuchBackup: false,
+  NotBuiltYet: false,
+  NoWorker: false,
+  ObjectDamaged: false,
+  PlanChanged: false,
+  PlanHopeless: false,
+  PostgresRefused: false,
+  PostgresUnavailable: true,
+  Rejected: false,
+  RestoreFailed: false,
+  StoreFull: true,
+  StoreNotMounted: true,
+  StoreUnavailable: true,
+  SwapFailed: false,
+  TargetNotEmpty: false,
+  ToolFailed: true,
+  ToolMissing: false,
+  ToolTooOld: false,
+  Unexpected: true,
+  VerificationFailed: false,
+} as const;
+
+export type ErrorType = keyof typeof retryable;
+
+export const errorTypes = Object.keys(retryable) as readonly ErrorType[];
+
+export function isRetryable(type: ErrorType): boolean {
+  return retryable[type];
+}
+
+export class HoldfastError extends Error {
+  readonly type: ErrorType;
+  /** What to do next, as a sentence without a full stop. */
+  readonly hint: string;
+
+  /** @param message starts lowercase, names the thing, ends without a full stop */
+  constructor(type: ErrorType, message: string, hint: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = type;
+    this.type = type;
+    this.hint = hint;
+  }
+}
+
+/** The text of anything that was thrown, for messages that quote it. */
+export function messageOf(error: unknown): string {
+  if (error instanceof Error) {
+    if (error.message !== '') return error.message;
+    return error.name;
+  }
+  return String(error);
+}

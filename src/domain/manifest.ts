@@ -1,0 +1,131 @@
+import { z } from 'zod';
+
+/**
+ * What a backup is, written beside its bytes as the last step: no manifest, no backup. Version 1.
+ * The schema is strict on writing and lenient on reading unknown members, so that an older worker can still
+ * list what a newer one wrote with the same version.
+ */
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits');
+const count = z.number().int().nonnegative();
+
+export const partSchema = z.object({
+  /** globals, then for each database properties and content, then footer. */
+  name: z.enum(['globals', 'properties', 'content', 'footer']),
+  database: z.string().optional(),
+  /** The object's key in the repository. */
+  object: z.string(),
+  /** Where the part's stored bytes begin in the object, and how many they are. */
+  offset: count,
+  length: count,
+  /** SHA-256 of the stored bytes. */
+  sha256,
+  /** Size and SHA-256 of the bytes before compression; null until `verify` has read them. */
+  plain: z.object({ length: count, sha256 }).nullable(),
+  compression: z.enum(['gzip', 'zstd', 'none']),
+  /** Room for age; null: not encrypted. */
+  encryption: z.null(),
+});
+
+export const objectSchema = z.object({ key: z.string(), bytes: count, sha256 });
+
+export const extensionSchema = z.object({ name: z.string(), version: z.string(), schema: z.string() });
+
+export const databaseSchema = z.object({
+  name: z.string(),
+  oid: count,
+  owner: z.string(),
+  encoding: z.string(),
+  collate: z.string(),
+  ctype: z.string(),
+  /** libc, icu or builtin; PostgreSQL 14 and older know libc only. */
+  localeProvider: z.enum(['libc', 'icu', 'builtin']),
+  /** The ICU or builtin locale. */
+  locale: z.string().nullable(),
+  icuRules: z.string().nullable(),
+  collationVersion: z.string().nullable(),
+  tablespace: z.string(),
+  connectionLimit: z.number().int(),
+  isTemplate: z.boolean(),
+  /** pg_database_size when the dump began, in bytes. */
+  bytes: count,
+  status: z.enum(['dumped', 'skipped', 'failed']),
+  /** Why it was skipped or failed. */
+  reason: z.string().nullable(),
+  /** When the dump's snapshot was taken. */
+  snapshotAt: z.iso.datetime().nullable(),
+  extensions: z.array(extensionSchema),
+  /** Rows of each table in the dump's own snapshot: [schema, table, rows]; rows is null where it wasn't counted. */
+  tables: z.array(z.tuple([z.string(), z.string(), count.nullable()])),
+  /** Roles that own something or are granted something in the database. */
+  roles: z.array(z.string()),
+  /** Tablespaces that objects in it name. */
+  tablespaces: z.array(z.string()),
+});
+
+export const roleSchema = z.object({
+  name: z.string(),
+  superuser: z.boolean(),
+  canLogin: z.boolean(),
+});
+
+export const manifestSchema = z.object({
+  version: z.literal(1),
+  id: z.string(),
+  installation: z.string(),
+  cluster: z.string(),
+  policy: z.string(),
+  method: z.enum(['pg_dumpall']),
+  /** partial: at least one database failed. Never the newest good backup. */
+  status: z.enum(['complete', 'partial']),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+  run: z.object({ workflowId: z.string(), firstExecutionRunId: z.string() }),
+  server: z.object({
+    version: z.string(),
+    versionNum: count,
+    systemIdentifier: z.string(),
+    timeline: count,
+    inRecovery: z.boolean(),
+    /** Name of the role that initdb made (OID 10). */
+    bootstrapRole: z.string(),
+  }),
+  tools: z.record(z.string(), z.string()),
+  objects: z.array(objectSchema),
+  parts: z.array(partSchema),
+  /** The databases of one pg_dumpall file are not one common snapshot: each has its own `snapshotAt`. */
+  databases: z.array(databaseSchema),
+  roles: z.array(roleSchema),
+  tablespaces: z.array(z.object({ name: z.string(), location: z.string() })),
+  /** Room for an Ed25519 signature. */
+  signature: z.null(),
+});
+
+export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
+export type Part = Readonly<z.infer<typeof partSchema>>;
+export type DatabaseRecord = Readonly<z.infer<typeof databaseSchema>>;
+export type RoleRecord = Readonly<z.infer<typeof roleSchema>>;
+export type StoredObject = Readonly<z.infer<typeof objectSchema>>;
+export type Extension = Readonly<z.infer<typeof extensionSchema>>;
+
+export const totalBytes = (manifest: Manifest) => manifest.objects.reduce((sum, object) => sum + object.bytes, 0);
+
+/** The part of a database, if the backup holds it whole. */
+export function partOf(manifest: Manifest, name: Part['name'], database?: string): Part | undefined {
+  return manifest.parts.find((part) => part.name === name && part.database === database);
+}
+
+export function holdsWhole(manifest: Manifest, database: string): boolean {
+  return manifest.databases.some((record) => record.name === database && record.status === 'dumped');
+}
+
+/** The same manifest under another id, its objects and parts under other keys: for a name that was taken. */
+export function renamed(manifest: Manifest, id: string, keys: ReadonlyMap<string, string>): Manifest {
+  const renameKey = (key: string) => keys.get(key) ?? key;
+  return {
+    ...manifest,
+    id,
+    objects: manifest.objects.map((object) => ({ ...object, key: renameKey(object.key) })),
+    parts: manifest.parts.map((part) => ({ ...part, object: renameKey(part.object) })),
+  };
+}

@@ -1,0 +1,116 @@
+import { code, formatBytes, formatCount, formatSeconds, formatVersion } from './format.ts';
+import { planDigest, shortDigest, type Obstacle, type RestorePlan } from './plan.ts';
+
+/** A plan as Markdown, for the Temporal UI's current details and for a terminal. */
+export function renderPlan(plan: RestorePlan): string {
+  const { facts, estimates } = plan;
+  const lines = [
+    `### Plan ${shortDigest(planDigest(plan))}: ${title(plan)}`,
+    '',
+    `- **from** backup ${code(facts.source.backup)} of cluster ${code(facts.source.cluster)} in repository ${code(facts.source.repository)}, data of ${facts.source.takenAt} (${formatSeconds(estimates.backupAgeSeconds)} old)`,
+    `- **to** cluster ${code(facts.target.cluster)} at ${code(facts.target.address)}, PostgreSQL ${formatVersion(facts.target.versionNum)}, system ${facts.target.systemIdentifier}, timeline ${String(facts.target.timeline)}`,
+    ...effects(plan).map((effect) => `- ${effect}`),
+    `- **reads** ${formatBytes(estimates.readBytes)}; **needs** about ${formatBytes(estimates.needBytes)} at the target (on every replica too, and as WAL), ${estimates.freeBytes === null ? 'free space unknown: it can’t be read from here' : `${formatBytes(estimates.freeBytes)} free`}`,
+    `- **takes** ${estimates.expectedSeconds === null ? 'an unknown time' : `about ${formatSeconds(estimates.expectedSeconds)}`}${facts.kind === 'swap' ? '; the swap itself seconds, in which clients are refused' : ''}`,
+    ...report(plan),
+    ...obstacles(plan.obstacles),
+  ];
+  return lines.join('\n');
+}
+
+function title({ facts }: RestorePlan): string {
+  const database = code(facts.target.database ?? '');
+  switch (facts.kind) {
+    case 'swap':
+      return facts.copyOid === null
+        ? `restore ${database} beside the live one, then swap`
+        : `swap the restored ${database} in`;
+    case 'create':
+      return `restore as new database ${database}`;
+    case 'cluster':
+      return `restore the whole cluster into ${code(facts.target.cluster)}`;
+  }
+}
+
+function effects({ facts, estimates }: RestorePlan): string[] {
+  const roles =
+    facts.createRoles.length === 0
+      ? []
+      : [`**creates roles** ${facts.createRoles.map(code).join(', ')}, without login and password`];
+  switch (facts.kind) {
+    case 'swap': {
+      const { properties } = facts;
+      return [
+        ...roles,
+        `**makes** ${code(facts.copyName ?? '')} beside the live database; nothing of the live one changes before the swap`,
+        `**swap** renames ${code(facts.target.database ?? '')} (OID ${String(facts.target.liveOid)}) to ${code(facts.oldName ?? '')} and puts the copy in its place; the old one is kept until it is released`,
+        `**loses** for its users what was written after ${facts.source.takenAt}: that stays in ${code(facts.oldName ?? '')} only`,
+        `**owner, privileges, settings, comment** are taken from the ${properties?.from === 'backup' ? 'backup' : 'live database'}`,
+        ...(estimates.sessions === null
+          ? []
+          : [
+              `**ends** the sessions on the live database at the swap: ${formatCount(estimates.sessions, 'session')} right now`,
+            ]),
+      ];
+    }
+    case 'create':
+      return [
+        ...roles,
+        `**makes** ${code(facts.target.database ?? '')}, under the name ${code(facts.copyName ?? '')} until it is verified; nothing that exists is changed`,
+      ];
+    case 'cluster': {
+      const adopts = facts.adopts ?? { roles: [], databases: [] };
+      return [
+        adopts.roles.length === 0
+          ? '**creates** every role of the backup'
+          : `**alters** the roles that are there already: ${adopts.roles.map(code).join(', ')}`,
+        adopts.databases.length === 0
+          ? '**creates** every database of the backup'
+          : `**fills** the databases that are there already, and empty: ${adopts.databases.map(code).join(', ')}`,
+      ];
+    }
+  }
+}
+
+function report({ facts }: RestorePlan): string[] {
+  if (facts.report === null) return [];
+  const { ok, tables, rows, differences, notes } = facts.report;
+  return [
+    '',
+    `### Verification: ${ok ? 'passed' : 'FAILED'}`,
+    '',
+    `- ${formatCount(tables, 'table')} and ${formatCount(rows, 'row')} compared with the backup's manifest`,
+    ...differences.map((difference) => `- differs: ${difference}`),
+    ...notes.map((note) => `- note: ${note}`),
+  ];
+}
+
+function obstacles(found: readonly Obstacle[]): string[] {
+  if (found.length === 0) return [];
+  const heading = { hopeless: 'can’t be done', swap: 'stands in the way of the swap', note: 'to know' } as const;
+  return [
+    '',
+    '### What stands in the way',
+    '',
+    ...found.map(({ weight, what, cure }) => `- ${heading[weight]}: ${what}${cure === '' ? '' : ` — ${cure}`}`),
+  ];
+}
+
+/** The command to paste for a decision, in a plan's words. */
+export function decisionCommands(workflowId: string, digest: string): string {
+  const command = (verb: string, reason: string) =>
+    `temporal workflow signal --workflow-id '${workflowId}' --name ${verb} --input '{"by":"YOUR NAME","reason":"${reason}","plan":"${shortDigest(digest)}"}'`;
+  return ['```', command('approve', 'checked the report'), command('reject', 'not now'), '```'].join('\n');
+}
+
+/** The commands after a swap. */
+export function followUpCommands(workflowId: string): string {
+  const command = (verb: string, reason: string) =>
+    `temporal workflow signal --workflow-id '${workflowId}' --name ${verb} --input '{"by":"YOUR NAME","reason":"${reason}"}'`;
+  return [
+    '```',
+    command('release', 'the application is well: drop the old database'),
+    command('undo', 'swap the old database back'),
+    '```',
+  ].join('\n');
+}

@@ -1,0 +1,141 @@
+import type { BackupArgument, PruneArgument, RestoreArgument } from './arguments.ts';
+import { digestOf, type Json } from './canonical.ts';
+import { policyPath, policyPrefix, type Config, type Keep, type RestoreApproval, type ServerConfig } from './config.ts';
+import { durationMs } from './duration.ts';
+import { HoldfastError } from './errors.ts';
+
+/**
+ * A run is resolved once: names become everything the run needs, without a secret value. Later activities get this
+ * and never a name, so that workers with different files can't disagree in the middle of a run.
+ */
+
+export interface TargetSpec {
+  readonly cluster: string;
+  readonly site: string;
+  readonly server: ServerConfig;
+}
+
+export interface RepositorySpec {
+  readonly name: string;
+  readonly directory: string;
+}
+
+export interface BackupSpec {
+  readonly installation: string;
+  readonly policy: string;
+  readonly source: TargetSpec;
+  readonly repository: RepositorySpec;
+  readonly path: string;
+  readonly prefix: string;
+  readonly keep: Keep | null;
+  readonly compression: 'gzip' | 'zstd';
+  readonly exclude: readonly string[];
+  readonly lockTimeoutMs: number;
+  readonly countRows: boolean;
+  readonly digest: string;
+}
+
+export interface RestoreSpec {
+  readonly installation: string;
+  readonly argument: RestoreArgument;
+  /** Where backups of the source cluster may lie. */
+  readonly repositories: readonly RepositorySpec[];
+  readonly target: TargetSpec;
+  readonly approval: { readonly expiresAfterMs: number; readonly gate: RestoreApproval['gate'] };
+  readonly digest: string;
+}
+
+export function backupSpec(config: Config, argument: BackupArgument | PruneArgument): BackupSpec {
+  const policy = config.policies[argument.policy];
+  if (!policy) throw unknownName('policy', argument.policy, config.policies);
+  const body = {
+    installation: config.installation,
+    policy: argument.policy,
+    source: targetSpec(config, policy.cluster),
+    repository: repositorySpec(config, policy.repository ?? ''),
+    path: policyPath(policy),
+    prefix: policyPrefix(argument.policy, policy),
+    keep: policy.keep ?? null,
+    compression: policy.compression,
+    exclude: policy.exclude,
+    lockTimeoutMs: durationMs(policy.lockTimeout),
+    countRows: policy.countRows,
+  };
+  return { ...body, digest: digestOf(body as unknown as Json) };
+}
+
+export function restoreSpec(config: Config, argument: RestoreArgument): RestoreSpec {
+  const target = targetSpec(config, argument.onto ?? argument.cluster);
+  if (!config.clusters[argument.cluster]) throw unknownName('cluster', argument.cluster, config.clusters);
+  const { expiresAfter, gate } = config.approvals.restore;
+  const body = {
+    installation: config.installation,
+    argument,
+    repositories: clusterRepositories(config, argument.cluster),
+    target,
+    approval: { expiresAfterMs: durationMs(expiresAfter), gate },
+  };
+  return { ...body, digest: digestOf(body as unknown as Json) };
+}
+
+/** Every repository that a policy of the cluster writes to. */
+export function clusterRepositories(config: Config, cluster: string): RepositorySpec[] {
+  const names = Object.values(config.policies).flatMap((policy) =>
+    policy.cluster === cluster && policy.repository !== undefined ? [policy.repository] : [],
+  );
+  if (names.length === 0) {
+    throw new HoldfastError(
+      'ConfigurationInvalid',
+      `no policy backs up cluster ${cluster}, so nothing says where its backups lie`,
+      'add a policy for it; one without a schedule is enough',
+    );
+  }
+  return [...new Set(names)].map((name) => repositorySpec(config, name));
+}
+
+export function targetSpec(config: Config, cluster: string): TargetSpec {
+  const found = config.clusters[cluster];
+  if (!found) throw unknownName('cluster', cluster, config.clusters);
+  if (!found.server)
+    throw new HoldfastError(
+      'NotBuiltYet',
+      `cluster ${cluster} is of a kind that is not built yet in this version`,
+      'describe it as a server',
+    );
+  return { cluster, site: found.site, server: found.server };
+}
+
+/**
+ * Before something is destroyed: the worker's own configuration must still mean the same server as when the run was
+ * resolved and approved.
+ */
+export function assertSameTarget(config: Config, target: TargetSpec): void {
+  const own = targetSpec(config, target.cluster);
+  if (digestOf(own as unknown as Json) === digestOf(target as unknown as Json)) return;
+  throw new HoldfastError(
+    'ConfigurationChanged',
+    `the configuration of cluster ${target.cluster} on this worker differs from the one this run was planned with`,
+    'start the run again, so that its plan shows the cluster as it is configured now',
+  );
+}
+
+export function repositorySpec(config: Config, name: string): RepositorySpec {
+  const found = config.repositories[name];
+  if (!found) throw unknownName('repository', name, config.repositories);
+  if (found.directory === undefined)
+    throw new HoldfastError(
+      'NotBuiltYet',
+      `repository ${name} is of a kind that is not built yet in this version`,
+      'use a directory',
+    );
+  return { name, directory: found.directory };
+}
+
+function unknownName(what: string, name: string, table: Readonly<Record<string, unknown>>): HoldfastError {
+  const known = Object.keys(table).join(', ');
+  return new HoldfastError(
+    'InvalidArgument',
+    `no ${what} is named '${name}' in this worker's configuration`,
+    `expected one of: ${known === '' ? '(none)' : known}`,
+  );
+}

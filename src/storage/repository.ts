@@ -1,0 +1,105 @@
+import type { StoredObject } from '../domain/manifest.ts';
+
+/**
+ * Where backups live. An object is written once and visible only when whole: no reader ever sees half of one, and
+ * nothing that is there is ever overwritten. Keys are relative, '/'-separated, without '.', '..' or hidden parts.
+ *
+ * Every method fails with a HoldfastError: StoreNotMounted (the marker is missing), StoreFull (no space, quota or
+ * inodes), StoreUnavailable (everything that may pass), ObjectDamaged, NameTaken.
+ */
+export interface Repository {
+  /** For messages: the directory, or the bucket. */
+  readonly description: string;
+
+  /** Proves that the repository is really there (a directory: the marker lies in it) before anything is trusted. */
+  check(): Promise<RepositoryState>;
+
+  /**
+   * Opens an object for writing that nobody sees yet. `owner` names the run and attempt, so that what an earlier
+   * attempt left behind can be found and swept.
+   */
+  stage(key: string, owner: StageOwner, signal: AbortSignal): Promise<StageWriter>;
+
+  /**
+   * Makes a staged object visible under its key. Idempotent: published before with the same bytes is success, also
+   * after a crash. NameTaken if other bytes lie there; the staged object then stays.
+   */
+  publish(staged: Staged): Promise<StoredObject>;
+
+  /** Throws away what was staged and not published: by one attempt, or by every attempt of a run. Never fails on nothing. */
+  sweep(owner: { readonly run: string; readonly attempt?: number }): Promise<number>;
+
+  /** Stage and publish in one go, for small objects. */
+  put(key: string, owner: StageOwner, body: Uint8Array, signal: AbortSignal): Promise<StoredObject>;
+
+  /** A staged object's bytes, for those who made it. */
+  readStaged(staged: Staged, signal: AbortSignal): AsyncIterable<Uint8Array>;
+
+  /** Bytes [offset, offset + length) of an object, or all of it. NoSuchBackup if it isn't there; ObjectDamaged if it is shorter. */
+  read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>;
+
+  /** A small object as text; undefined if it isn't there. */
+  readText(key: string): Promise<string | undefined>;
+
+  /** Size in bytes; undefined if it isn't there. */
+  size(key: string): Promise<number | undefined>;
+
+  /** Visible objects below a prefix ('' is all), in the order of their keys. Staged and foreign hidden files don't show. */
+  list(prefix: string): AsyncIterable<ListedObject>;
+
+  /** Removes an object for good. What isn't there is no error. */
+  remove(key: string): Promise<void>;
+}
+
+export interface StageWriter {
+  /** Bytes written so far: where the next chunk will lie in the object. */
+  readonly offset: number;
+
+  /** Resolves once the chunk may be reused by the caller; applies back-pressure. */
+  write(chunk: Uint8Array): Promise<void>;
+
+  /** Remembers this offset, forgets the one before. */
+  mark(): void;
+
+  /** Takes back everything written since the last mark, as if it had never been: for a member that failed half-way. */
+  rollback(): Promise<void>;
+
+  /** Everything is on durable storage when this resolves. */
+  finish(): Promise<Staged>;
+
+  /** Throws away what was written. Also after a failure; never fails itself. */
+  abort(): Promise<void>;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface StageOwner {
+  /** Short id of the run: [A-Za-z0-9-]+ */
+  readonly run: string;
+  readonly attempt: number;
+}
+
+/** A reference small enough for a workflow's history. */
+export interface Staged {
+  readonly key: string;
+  /** Where the repository keeps it; its own business. */
+  readonly token: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface ListedObject {
+  readonly key: string;
+  readonly bytes: number;
+  readonly modifiedAt: Date;
+}
+
+export interface RepositoryState {
+  /** From the marker, made when the repository was first used. */
+  readonly id: string;
+  readonly freeBytes: number | null;
+  readonly totalBytes: number | null;
+}
