@@ -5,16 +5,17 @@
 
 /** What may be tried again without anybody changing something: a mount that comes back, a busy cluster. */
 const retryable = {
-  ActivityLost: true,
+  BackupPartial: false,
   Busy: true,
-  Cancelled: false,
   ConfigurationChanged: false,
   ConfigurationInvalid: false,
+  DecisionRefused: false,
   DumpFailed: true,
   Expired: false,
   InvalidArgument: false,
   NameTaken: false,
   NoSuchBackup: false,
+  NoSuchRun: false,
   NotBuiltYet: false,
   NoWorker: false,
   ObjectDamaged: false,
@@ -29,6 +30,7 @@ const retryable = {
   StoreUnavailable: true,
   SwapFailed: false,
   TargetNotEmpty: false,
+  TemporalUnavailable: true,
   ToolFailed: true,
   ToolMissing: false,
   ToolTooOld: false,

@@ -34,3 +34,6 @@ export function code(text: string): string {
   const fence = clean.includes('`') ? '``' : '`';
   return `${fence}${clean}${fence}`;
 }
+
+/** One word for a POSIX shell, whatever it holds. */
+export const shellWord = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;

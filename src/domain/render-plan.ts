@@ -1,4 +1,4 @@
-import { code, formatBytes, formatCount, formatSeconds, formatVersion } from './format.ts';
+import { code, formatBytes, formatCount, formatSeconds, formatVersion, shellWord } from './format.ts';
 import { planDigest, shortDigest, type Obstacle, type RestorePlan } from './plan.ts';
 
 /** A plan as Markdown, for the Temporal UI's current details and for a terminal. */
@@ -99,18 +99,14 @@ function obstacles(found: readonly Obstacle[]): string[] {
 /** The command to paste for a decision, in a plan's words. */
 export function decisionCommands(workflowId: string, digest: string): string {
   const command = (verb: string, reason: string) =>
-    `temporal workflow signal --workflow-id '${workflowId}' --name ${verb} --input '{"by":"YOUR NAME","reason":"${reason}","plan":"${shortDigest(digest)}"}'`;
+    `temporal workflow signal --workflow-id ${shellWord(workflowId)} --name ${verb} --input '{"by":"YOUR NAME","reason":"${reason}","plan":"${shortDigest(digest)}"}'`;
   return ['```', command('approve', 'checked the report'), command('reject', 'not now'), '```'].join('\n');
 }
 
-/** The commands after a swap. */
-export function followUpCommands(workflowId: string): string {
-  const command = (verb: string, reason: string) =>
-    `temporal workflow signal --workflow-id '${workflowId}' --name ${verb} --input '{"by":"YOUR NAME","reason":"${reason}"}'`;
-  return [
-    '```',
-    command('release', 'the application is well: drop the old database'),
-    command('undo', 'swap the old database back'),
-    '```',
-  ].join('\n');
+/** The commands after a swap, for those of them that still can be given. */
+export function followUpCommands(workflowId: string, verbs: readonly ('undo' | 'release')[]): string {
+  const reasons = { release: 'the application is well', undo: 'swap the old database back' } as const;
+  const command = (verb: 'undo' | 'release') =>
+    `temporal workflow signal --workflow-id ${shellWord(workflowId)} --name ${verb} --input '{"by":"YOUR NAME","reason":"${reasons[verb]}"}'`;
+  return ['```', ...verbs.map(command), '```'].join('\n');
 }

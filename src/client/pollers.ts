@@ -1,0 +1,11 @@
+import type { Client } from '@temporalio/client';
+
+/** Whether some worker has asked the queue for activities in the last minutes. */
+export async function isPolled(client: Client, namespace: string, queue: string): Promise<boolean> {
+  const answer = await client.workflowService.describeTaskQueue({
+    namespace,
+    taskQueue: { name: queue },
+    taskQueueType: 2, // TASK_QUEUE_TYPE_ACTIVITY
+  });
+  return (answer.pollers ?? []).length > 0;
+}

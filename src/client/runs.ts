@@ -1,0 +1,163 @@
+import {
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+} from '@temporalio/client';
+import { HoldfastError, messageOf } from '../domain/errors.ts';
+import { controlQueue, startedWorkflowId } from '../domain/ids.ts';
+import type { BackupArgument, PruneArgument, RestoreArgument } from '../domain/arguments.ts';
+import type { Progress } from '../domain/run.ts';
+import { randomBytes } from 'node:crypto';
+
+export type Start =
+  | { readonly workflow: 'backup'; readonly argument: BackupArgument }
+  | { readonly workflow: 'prune'; readonly argument: PruneArgument }
+  | { readonly workflow: 'restore'; readonly argument: Partial<RestoreArgument> & { readonly cluster: string } };
+
+/** Starts a run under an id of its own. */
+export async function startRun(client: Client, start: Start): Promise<WorkflowHandle> {
+  const name = start.workflow === 'restore' ? start.argument.cluster : start.argument.policy;
+  return client.workflow.start(start.workflow, {
+    workflowId: startedWorkflowId(start.workflow, name, randomBytes(4).toString('hex')),
+    workflowIdConflictPolicy: 'FAIL',
+    taskQueue: controlQueue,
+    args: [start.argument],
+    staticSummary: `${start.workflow} of ${name}`,
+  });
+}
+
+/** A run by its workflow id. Throws NoSuchRun. */
+export async function describeRun(client: Client, workflowId: string): Promise<WorkflowExecutionDescription> {
+  try {
+    return await client.workflow.getHandle(workflowId).describe();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
+    throw error;
+  }
+}
+
+/** What the run says of itself; undefined while no worker can answer. Throws NoSuchRun. */
+export async function progressOf(client: Client, workflowId: string): Promise<Progress | undefined> {
+  try {
+    return await withDeadline(client, 5_000, () => client.workflow.getHandle(workflowId).query<Progress>('progress'));
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
+    return undefined;
+  }
+}
+
+export interface BytesMoved {
+  readonly activity: string;
+  readonly attempt: number;
+  readonly heartbeat: unknown;
+}
+
+/** What running activities last reported. A workflow can't see heartbeats; a client can. */
+export function heartbeats(description: WorkflowExecutionDescription): BytesMoved[] {
+  return (description.raw.pendingActivities ?? []).map((pending) => {
+    const data = pending.heartbeatDetails?.payloads?.[0]?.data;
+    let heartbeat: unknown;
+    try {
+      heartbeat = data ? JSON.parse(new TextDecoder().decode(data)) : undefined;
+    } catch {
+      heartbeat = undefined;
+    }
+    return { activity: pending.activityType?.name ?? '', attempt: pending.attempt ?? 1, heartbeat };
+  });
+}
+
+export interface DecisionInput {
+  readonly decision: 'approve' | 'reject';
+  readonly by: string;
+  readonly reason: string;
+  readonly plan?: string;
+}
+
+/** Decides, and hears at once whether it was taken. Throws DecisionRefused with the workflow's reason. */
+export async function decide(
+  client: Client,
+  workflowId: string,
+  input: DecisionInput,
+): Promise<{ readonly plan: string }> {
+  try {
+    return await withDeadline(client, 30_000, () =>
+      client.workflow
+        .getHandle(workflowId)
+        .executeUpdate<{ taken: true; plan: string }, [DecisionInput]>('decide', { args: [input] }),
+    );
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw new HoldfastError(
+      'DecisionRefused',
+      `the decision was not taken: ${messageOf(cause)}`,
+      `'holdfast status ${workflowId}' shows what the run waits for`,
+    );
+  }
+}
+
+export async function sendFollowUp(
+  client: Client,
+  workflowId: string,
+  verb: 'undo' | 'release',
+  by: string,
+  reason: string,
+): Promise<void> {
+  try {
+    await client.workflow.getHandle(workflowId).signal(verb, { by, reason });
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
+    throw error;
+  }
+}
+
+export async function cancelRun(client: Client, workflowId: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(workflowId).cancel();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
+    throw error;
+  }
+}
+
+export interface ListedRun {
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly type: string;
+  readonly status: string;
+  readonly startedAt: Date;
+  readonly closedAt: Date | undefined;
+}
+
+/** Runs of Holdfast's own workflows, newest first. */
+export async function listRuns(
+  client: Client,
+  options: { readonly open: boolean; readonly limit: number },
+): Promise<ListedRun[]> {
+  const types = "WorkflowType IN ('backup', 'prune', 'restore')";
+  const query = options.open ? `${types} AND ExecutionStatus = 'Running'` : `${types} AND ExecutionStatus != 'Running'`;
+  const runs: ListedRun[] = [];
+  for await (const run of client.workflow.list({ query, pageSize: options.limit })) {
+    runs.push({
+      workflowId: run.workflowId,
+      runId: run.runId,
+      type: run.type,
+      status: run.status.name,
+      startedAt: run.startTime,
+      closedAt: run.closeTime,
+    });
+    if (runs.length >= options.limit) break;
+  }
+  return runs;
+}
+
+const withDeadline = <T>(client: Client, ms: number, run: () => Promise<T>): Promise<T> =>
+  client.withDeadline(Date.now() + ms, run);
+
+const noSuchRun = (workflowId: string) =>
+  new HoldfastError(
+    'NoSuchRun',
+    `no run '${workflowId}' is known to Temporal, or it has ended`,
+    "'holdfast status' lists the runs; Temporal forgets closed ones after the namespace's retention",
+  );

@@ -1,0 +1,62 @@
+import type { Backup, Catalog, Unreadable } from '../domain/catalog.ts';
+import { newestFirst } from '../domain/catalog.ts';
+import { messageOf } from '../domain/errors.ts';
+import { explainIssues } from '../domain/explain.ts';
+import { manifestSuffix } from '../domain/ids.ts';
+import { manifestSchema, type Manifest } from '../domain/manifest.ts';
+import { verificationOf } from '../domain/evidence.ts';
+import type { Repository } from './repository.ts';
+
+const parallelReads = 16;
+
+/**
+ * Reads every manifest of a repository: the catalog is nothing else. A manifest that can't be read is listed with
+ * the reason, and never stops the others. Verification evidence lies beside and is joined by cluster and id.
+ */
+export async function readCatalog(repository: Repository): Promise<Catalog> {
+  await repository.check();
+  const manifestKeys: string[] = [];
+  const evidenceKeys: string[] = [];
+  for await (const { key } of repository.list('')) {
+    if (key.endsWith(manifestSuffix)) manifestKeys.push(key);
+    else if (key.includes('/evidence/')) evidenceKeys.push(key);
+  }
+  const verification = verificationOf(evidenceKeys);
+  const backups: Backup[] = [];
+  const unreadable: Unreadable[] = [];
+  await inParallel(manifestKeys, async (manifestKey) => {
+    const manifest = await readManifest(repository, manifestKey);
+    if ('reason' in manifest) unreadable.push({ manifestKey, reason: manifest.reason });
+    else if (manifest.found) {
+      const { found } = manifest;
+      backups.push({ manifest: found, manifestKey, verification: verification(found.cluster, found.id) });
+    }
+  });
+  return { backups: newestFirst(backups), unreadable };
+}
+
+/** One manifest; `found` is undefined where it went away meanwhile. Never throws for what it holds. */
+export async function readManifest(
+  repository: Repository,
+  manifestKey: string,
+): Promise<{ readonly found: Manifest | undefined } | { readonly reason: string }> {
+  const text = await repository.readText(manifestKey);
+  if (text === undefined) return { found: undefined };
+  try {
+    const value: unknown = JSON.parse(text);
+    const parsed = manifestSchema.safeParse(value);
+    if (parsed.success) return { found: parsed.data };
+    const [first] = explainIssues(parsed.error, value);
+    return { reason: `${first?.path ?? ''}: ${first?.message ?? 'not a manifest'}` };
+  } catch (error) {
+    return { reason: `not JSON: ${messageOf(error)}` };
+  }
+}
+
+async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  const queue = items[Symbol.iterator]();
+  const lane = async () => {
+    for (const item of queue) await run(item);
+  };
+  await Promise.all(Array.from({ length: parallelReads }, lane));
+}

@@ -1,0 +1,127 @@
+import { Readable, type Writable } from 'node:stream';
+import { HoldfastError, messageOf } from '../domain/errors.ts';
+
+/** Takes bytes, one chunk after the other; resolves when it is ready for the next. StageWriter is one. */
+export interface Sink {
+  write(chunk: Uint8Array): Promise<void>;
+}
+
+export interface PourOptions {
+  readonly signal: AbortSignal;
+  /** Who sends and who takes, for the message about a stall. */
+  readonly from: string;
+  readonly to: string;
+  /** Longest time without a byte moving, in milliseconds; without it a pour may rest for ever. */
+  readonly stallMs?: number;
+  /** Sees every chunk before it is written. */
+  readonly meter?: { update(chunk: Uint8Array): void };
+  /** After every chunk that was taken: bytes of this pour so far. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+/**
+ * Moves everything from the source to the sink, one chunk at a time, and returns how many bytes. The source's end is
+ * not the sink's: that stays open for more. Rejects with the error that was first, as it was thrown (stream.pipeline()
+ * would say AbortError); with the signal's reason; or with ToolFailed (the source stalled) or StoreUnavailable (the
+ * sink did). The source is destroyed then. At most one write is still under way when it rejects: a sink has to bear an
+ * abort() or rollback() that waits behind it.
+ */
+export function pour(source: AsyncIterable<Uint8Array>, sink: Sink, options: PourOptions): Promise<number> {
+  const { signal, stallMs } = options;
+  const iterator = source[Symbol.asyncIterator]();
+  return new Promise<number>((resolve, reject) => {
+    let over = false;
+    let waitingFor: 'source' | 'sink' = 'source';
+    let timer: NodeJS.Timeout | undefined;
+    const finish = (): boolean => {
+      if (over) return false;
+      over = true;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      return true;
+    };
+    const fail = (error: unknown) => {
+      if (!finish()) return;
+      close(source, iterator, error);
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- an abort's reason may be anything
+      reject(error);
+    };
+    const onAbort = () => {
+      fail(signal.reason);
+    };
+    const rearm = () => {
+      if (stallMs === undefined || over) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        fail(stalled(waitingFor, stallMs, options));
+      }, stallMs);
+    };
+    const run = async () => {
+      let bytes = 0;
+      for (;;) {
+        waitingFor = 'source';
+        const next = await iterator.next();
+        if (over) return;
+        if (next.done === true) break;
+        waitingFor = 'sink';
+        rearm();
+        options.meter?.update(next.value);
+        await sink.write(next.value);
+        if (over) return;
+        bytes += next.value.length;
+        options.onProgress?.(bytes);
+        rearm();
+      }
+      if (finish()) resolve(bytes);
+    };
+    if (signal.aborted) {
+      fail(signal.reason);
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    rearm();
+    run().catch(fail);
+  });
+}
+
+/** Lets go of the source without waiting for it: one that hangs would never answer. */
+function close(source: AsyncIterable<Uint8Array>, iterator: AsyncIterator<Uint8Array>, error: unknown): void {
+  if (source instanceof Readable) {
+    source.on('error', () => undefined);
+    source.destroy(error instanceof Error ? error : new Error(messageOf(error)));
+    return;
+  }
+  iterator.return?.().then(undefined, () => undefined);
+}
+
+function stalled(waitingFor: 'source' | 'sink', stallMs: number, { from, to }: PourOptions): HoldfastError {
+  const seconds = `${String(Math.round(stallMs / 1_000))} s`;
+  return waitingFor === 'source'
+    ? new HoldfastError(
+        'ToolFailed',
+        `${from} has sent nothing for ${seconds}`,
+        `look at what ${from} waits for: a lock, a network, a disk`,
+      )
+    : new HoldfastError(
+        'StoreUnavailable',
+        `${to} has taken nothing for ${seconds}`,
+        `look whether ${to} still answers: a hung mount, a full disk`,
+      );
+}
+
+/** A Node stream as a sink, for a chain's stdin. Errors are the stream's own. */
+export function sinkOf(
+  stream: Writable,
+): Sink & { /** Ends it and waits until everything is taken. */ end(): Promise<void> } {
+  const attempt = (act: (done: (error?: Error | null) => void) => void) =>
+    new Promise<void>((resolve, reject) => {
+      act((error) => {
+        if (error) reject(stream.errored ?? error);
+        else resolve();
+      });
+    });
+  return {
+    write: (chunk) => attempt((done) => stream.write(chunk, done)),
+    end: () => attempt((done) => stream.end(done)),
+  };
+}

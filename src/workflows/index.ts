@@ -1,0 +1,5 @@
+/** What a worker registers: each export is a workflow under its name. */
+export { backup } from './backup.ts';
+export { cluster } from './cluster.ts';
+export { prune } from './prune.ts';
+export { restore } from './restore.ts';

@@ -1,0 +1,34 @@
+import type { PruneResult } from '../activities/index.ts';
+import { parseArgument, pruneArgument } from '../domain/arguments.ts';
+import { formatCount } from '../domain/format.ts';
+import type { RunIdentity } from '../domain/run.ts';
+import type { BackupSpec } from '../domain/specs.ts';
+import { control, quick } from './activities.ts';
+import { fail } from './failures.ts';
+import { Journal, runIdentity } from './journal.ts';
+import { leaseInput, withLease } from './leasing.ts';
+
+/** Verdicts with reasons, then deletes what may go. `{"policy":"jigga-daily","dryRun":true}` only shows them. */
+export async function prune(input: unknown): Promise<PruneResult> {
+  try {
+    const { policy, dryRun } = parseArgument('prune', pruneArgument, input);
+    const journal = new Journal('prune', `of policy ${policy}${dryRun ? ' (dry run)' : ''}`);
+    const spec = await journal.step('resolve', () => control.resolveBackup({ policy }));
+    return await journal.step(
+      dryRun ? 'judge' : 'prune',
+      () => pruneUnderLease(spec, runIdentity(), dryRun),
+      ({ removed, kept }) =>
+        `${formatCount(removed.length, 'backup')} ${dryRun ? 'would go' : 'removed'}, ${String(kept)} kept`,
+    );
+  } catch (error) {
+    throw fail(error);
+  }
+}
+
+/** A restore that is reading a backup keeps it from being pruned; two prunes of one cluster don't meet. */
+export async function pruneUnderLease(spec: BackupSpec, run: RunIdentity, dryRun: boolean): Promise<PruneResult> {
+  const { site, cluster } = spec.source;
+  return withLease(leaseInput(cluster, 'prune', run), (inUse) =>
+    quick(site, (at) => at.pruneBackups({ spec, run, inUse, dryRun })),
+  );
+}
