@@ -31,6 +31,20 @@ export const objectSchema = z.object({ key: z.string(), bytes: count, sha256 });
 
 export const extensionSchema = z.object({ name: z.string(), version: z.string(), schema: z.string() });
 
+/** What hangs on a database's OID instead of its content; see DatabaseProperties in swap-report.ts. */
+export const propertiesSchema = z.object({
+  owner: z.string(),
+  tablespace: z.string(),
+  connectionLimit: z.number().int(),
+  isTemplate: z.boolean(),
+  comment: z.string().nullable(),
+  settings: z.array(z.object({ role: z.string().nullable(), name: z.string(), value: z.string() })),
+  privileges: z.array(
+    z.object({ grantor: z.string(), grantee: z.string().nullable(), privilege: z.string(), grantable: z.boolean() }),
+  ),
+  securityLabels: z.array(z.object({ provider: z.string(), label: z.string() })),
+});
+
 export const databaseSchema = z.object({
   name: z.string(),
   oid: count,
@@ -47,6 +61,8 @@ export const databaseSchema = z.object({
   tablespace: z.string(),
   connectionLimit: z.number().int(),
   isTemplate: z.boolean(),
+  /** Owner, privileges, settings, comment: null where the database wasn't dumped. */
+  properties: propertiesSchema.nullable(),
   /** pg_database_size when the dump began, in bytes. */
   bytes: count,
   status: z.enum(['dumped', 'skipped', 'failed']),

@@ -1,0 +1,181 @@
+import { Client } from '@temporalio/client';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { bytesActivities, controlActivities, siteActivities } from '../activities/index.ts';
+import { temporalSettings } from '../client/connect.ts';
+import { temporalLeases } from '../client/leases.ts';
+import type { Config } from '../domain/config.ts';
+import { HoldfastError, messageOf } from '../domain/errors.ts';
+import { bytesQueue, controlQueue, siteQueue } from '../domain/ids.ts';
+import { openDirectory } from '../storage/directory.ts';
+import { findCompressors } from '../streams/compress.ts';
+import { findTool } from '../process/environment.ts';
+import { failpoints } from './failpoints.ts';
+import { serveHealth, splitAddress, type HealthServer } from './health.ts';
+import { createLog, temporalLogger, type LogLevel } from './logs.ts';
+import { createMetrics } from './metrics.ts';
+import { secretReader } from './secrets.ts';
+import { version } from './version.ts';
+import { workflowSource } from './workflow-source.ts';
+
+export interface RunWorkerOptions {
+  /** Reads the configuration file as it is now. Called again by every run that is resolved. */
+  readonly readConfig: () => Promise<Config>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly sites: readonly string[];
+  /** How many dumps, restores and verifications run at once. */
+  readonly slots: number;
+  /** host:port for /healthz, /readyz and /metrics. */
+  readonly healthAddress: string | undefined;
+  /** host:port for the Temporal SDK's own Prometheus metrics. */
+  readonly temporalMetricsAddress: string | undefined;
+  readonly logLevel: LogLevel;
+  /** How long running work may go on after SIGTERM before it is cancelled and handed to another worker. */
+  readonly graceMs: number;
+  /** Stops the worker, as SIGTERM does. */
+  readonly signal?: AbortSignal;
+  readonly onReady?: (healthUrl: string | undefined) => void;
+}
+
+/** After the grace: time for cancelled work to end its processes and remove what it had begun. */
+const cleanUpMs = 20_000;
+
+/**
+ * Runs until SIGTERM, SIGINT or the signal. Polls `holdfast` for workflows and light work, and two queues for each
+ * site: one for quick work, one with few slots for what moves bytes.
+ */
+export async function runWorker(options: RunWorkerOptions): Promise<void> {
+  const log = createLog(options.logLevel);
+  const { temporalMetricsAddress, environment } = options;
+  Runtime.install({
+    logger: temporalLogger(log),
+    shutdownSignals: [],
+    ...(temporalMetricsAddress === undefined
+      ? {}
+      : { telemetryOptions: { metrics: { prometheus: { bindAddress: temporalMetricsAddress } } } }),
+  });
+  let lastGood = await options.readConfig();
+  const config = async () => {
+    try {
+      lastGood = await options.readConfig();
+    } catch (error) {
+      log.error({ error: messageOf(error) }, 'the configuration file is not usable: going on with what it said before');
+    }
+    return lastGood;
+  };
+  const find = (name: string) => findTool(name, environment['PATH']);
+  const compressors = await findCompressors(find, new AbortController().signal);
+  for (const sentence of compressors.slower) log.warn(sentence);
+
+  const { connectionOptions, address, namespace } = temporalSettings(environment);
+  const connection = await NativeConnection.connect(connectionOptions).catch((error: unknown) => {
+    throw new HoldfastError(
+      'TemporalUnavailable',
+      `no Temporal server answers at ${address}: ${messageOf(error)}`,
+      "start one ('temporal server start-dev'), or name yours in TEMPORAL_ADDRESS or temporal.toml",
+      { cause: error },
+    );
+  });
+  const metrics = createMetrics(version);
+  const deps = {
+    version,
+    config,
+    leases: temporalLeases(new Client({ connection, namespace })),
+    openRepository: openDirectory,
+    compressors,
+    toolPlaces: ({ tools }: Config) => ({ configured: tools.postgres, path: environment['PATH'] ?? '' }),
+    secret: secretReader(environment),
+    failpoint: failpoints(environment['HOLDFAST_FAILPOINTS']),
+  };
+  const common = {
+    connection,
+    namespace,
+    shutdownGraceTime: options.graceMs,
+    shutdownForceTime: options.graceMs + cleanUpMs,
+    maxHeartbeatThrottleInterval: '3s',
+    interceptors: {
+      activity: [
+        ({ info }: { info: { activityType: string } }) => ({ inbound: metrics.interceptor(info.activityType) }),
+      ],
+    },
+  } satisfies Partial<WorkerOptions>;
+  const queues: readonly Pick<WorkerOptions, 'taskQueue' | 'activities' | 'maxConcurrentActivityTaskExecutions'>[] =
+    options.sites.flatMap((site) => [
+      { taskQueue: siteQueue(site), activities: siteActivities(deps), maxConcurrentActivityTaskExecutions: 20 },
+      {
+        taskQueue: bytesQueue(site),
+        activities: bytesActivities(deps),
+        maxConcurrentActivityTaskExecutions: options.slots,
+      },
+    ]);
+  const workers = [
+    await Worker.create({
+      ...common,
+      ...workflowSource(),
+      taskQueue: controlQueue,
+      activities: controlActivities(deps),
+      maxConcurrentActivityTaskExecutions: 50,
+    }),
+    ...(await Promise.all(queues.map((queue) => Worker.create({ ...common, ...queue })))),
+  ];
+
+  const notReady = () =>
+    workers.filter((worker) => worker.getState() !== 'RUNNING').map((worker) => worker.options.taskQueue);
+  let health: HealthServer | undefined;
+  if (options.healthAddress !== undefined) health = await listen(options.healthAddress, notReady, metrics.registry);
+  const stop = (why: string) => {
+    log.info({ why }, 'stopping: running work is given its time, then handed over');
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  const onTerm = () => {
+    stop('SIGTERM');
+  };
+  const onInt = () => {
+    stop('SIGINT');
+  };
+  const onAbort = () => {
+    stop('asked to');
+  };
+  process.once('SIGTERM', onTerm);
+  process.once('SIGINT', onInt);
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  log.info(
+    { version, address, namespace, sites: options.sites, slots: options.slots, health: health?.address },
+    'holdfast worker started',
+  );
+  try {
+    const running = workers.map(async (worker) => {
+      try {
+        await worker.run();
+      } finally {
+        onAbort(); // one that fails takes the others with it: half a worker is worse than none
+      }
+    });
+    options.onReady?.(health?.address);
+    const outcomes = await Promise.allSettled(running);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason as Error;
+    log.info('holdfast worker stopped');
+  } finally {
+    process.off('SIGTERM', onTerm);
+    process.off('SIGINT', onInt);
+    await health?.close();
+    await connection.close();
+  }
+}
+
+async function listen(
+  address: string,
+  notReady: () => readonly string[],
+  registry: Parameters<typeof serveHealth>[2],
+): Promise<HealthServer> {
+  try {
+    return await serveHealth(address, notReady, registry);
+  } catch (error) {
+    throw new HoldfastError(
+      'ConfigurationInvalid',
+      `health can't be served at ${address}: ${messageOf(error)}`,
+      `give another host:port; ${String(splitAddress(address).port)} may be taken`,
+      { cause: error },
+    );
+  }
+}
