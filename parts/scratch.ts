@@ -16,7 +16,7 @@ export interface ScratchWishes {
 
 /**
  * Makes `holdfast-<process id>-<label>-XXXXXX`. The caller removes it; one whose process was killed before it could is
- * removed here, by the next one who asks.
+ * removed here, by the next one who asks and may.
  */
 export async function makeScratch(label: string, { inMemory = false, owner }: ScratchWishes = {}): Promise<string> {
   const base = inMemory && (await hasRoom(IN_MEMORY)) ? IN_MEMORY : tmpdir();
@@ -40,7 +40,8 @@ async function sweep(base: string): Promise<void> {
     const pid = NAME.exec(name)?.[1];
     return pid !== undefined && !isAlive(Number(pid));
   });
-  await Promise.all(abandoned.map((name) => rm(join(base, name), { recursive: true, force: true, maxRetries: 3 })));
+  const removals = abandoned.map((name) => rm(join(base, name), { recursive: true, force: true, maxRetries: 3 }));
+  await Promise.allSettled(removals);
 }
 
 function isAlive(pid: number): boolean {

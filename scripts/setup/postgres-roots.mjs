@@ -64,7 +64,11 @@ async function makeRoot(major) {
   const target = postgresRoot(major);
   return await inWorkshop(dirname(target), async (workshop) => {
     const archive = join(workshop, 'packages.tar');
-    await run(findProgram('mmdebstrap'), await recipe(major, archive), { cwd: '/', timeoutMs: BUILD_TIMEOUT_MS });
+    await run(findProgram('mmdebstrap'), await recipe(major, archive), {
+      cwd: '/',
+      env: { TMPDIR: workshop },
+      timeoutMs: BUILD_TIMEOUT_MS,
+    });
     const root = join(workshop, 'root');
     mkdirSync(root);
     await run('tar', ['-xf', archive, '-C', root, '--no-same-owner', '--wildcards', ...selection(major)]);
@@ -78,12 +82,12 @@ async function makeRoot(major) {
   });
 }
 
-/** Packages are downloaded and unpacked, not installed. */
+/** Packages are downloaded and unpacked, not installed; nothing is mounted, which a killed mmdebstrap would leave so. */
 async function recipe(major, archive) {
   const { mirror, options } = await aptHabits();
   return [
     '--variant=extract',
-    '--skip=check/canmount',
+    '--mode=chrootless',
     `--include=postgresql-${major}`,
     ...['APT::Install-Recommends "false"', ...options].map((option) => `--aptopt=${option}`),
     SUITES[major],

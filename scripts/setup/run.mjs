@@ -7,9 +7,14 @@ export class Unavailable extends Error {}
 
 const running = new Set();
 const PATIENCE_MS = 5_000;
+let isEnding = false;
 
-/** Asks all that still runs to end, and waits for that, but not for ever. */
+/**
+ * Asks all that still runs to end, and waits for that, but not for ever. Nobody hears of these ends: they aren't
+ * failures, and this process is about to exit.
+ */
 export async function endAll() {
+  isEnding = true;
   const ends = [...running].map((child) => {
     signalGroup(child, 'SIGINT');
     return new Promise((resolve) => child.once('close', resolve));
@@ -58,6 +63,7 @@ export function run(command, args, { env, cwd, timeoutMs } = {}) {
     child.on('close', (code, signal) => {
       running.delete(child);
       clearTimeout(timer);
+      if (isEnding) return;
       if (code === 0) resolve(stdout);
       else reject(new Error(`${command} ended with ${signal ?? `exit code ${code}`}\n${gist(said)}`));
     });

@@ -51,6 +51,6 @@ async function build(workshop) {
   }
   say('building a Temporal server from source takes about 3 minutes, once');
   await step(`Temporal server, go install ${MODULE}`, async () => {
-    await run(go, ['install', MODULE], { env: { GOBIN: workshop } });
+    await run(go, ['install', MODULE], { env: { GOBIN: workshop, GOTMPDIR: workshop } });
   });
 }

@@ -1,0 +1,33 @@
+import type { Leases } from '../client/leases.ts';
+import type { Config, SecretReference } from '../domain/config.ts';
+import type { RepositorySpec, TargetSpec } from '../domain/specs.ts';
+import type { Server } from '../postgres/server.ts';
+import type { Repository } from '../storage/repository.ts';
+import type { Compressors } from '../streams/compress.ts';
+import type { ToolPlaces } from '../postgres/tools.ts';
+
+/** What activities stand on. The worker wires it; tests hand in their own. */
+export interface Dependencies {
+  /** Holdfast's own version. */
+  readonly version: string;
+  /** The worker's configuration as it is now: the file may change under a running worker. */
+  readonly config: () => Promise<Config>;
+  readonly leases: Leases;
+  readonly openRepository: (spec: RepositorySpec) => Promise<Repository>;
+  readonly compressors: Compressors;
+  readonly toolPlaces: (config: Config) => ToolPlaces;
+  /** Reads a secret's value. Throws ConfigurationInvalid that names where it should be. */
+  readonly secret: (reference: SecretReference) => Promise<string>;
+  /** Does nothing; tests make it kill the worker or fail at a named point. */
+  readonly failpoint: (name: string) => Promise<void>;
+}
+
+/** How to reach a cluster's server, with the password that its configuration refers to. */
+export async function serverOf(deps: Dependencies, { server }: TargetSpec): Promise<Server> {
+  const { password, sslrootcert, ...rest } = server;
+  return {
+    ...rest,
+    ...(password === undefined ? {} : { password: await deps.secret(password) }),
+    ...(sslrootcert === undefined ? {} : { sslrootcert }),
+  };
+}

@@ -1,0 +1,97 @@
+import { HoldfastError } from '../domain/errors.ts';
+import { verificationKey, type VerificationEvidence } from '../domain/evidence.ts';
+import { sha256Hex } from '../domain/canonical.ts';
+import type { RunIdentity } from '../domain/run.ts';
+import type { BackupSpec, RepositorySpec } from '../domain/specs.ts';
+import { withSession } from '../postgres/connection.ts';
+import { findTools } from '../postgres/tools.ts';
+import { readManifest } from '../storage/catalog.ts';
+import { compressorFor } from '../streams/compress.ts';
+import { serverOf, type Dependencies } from './dependencies.ts';
+import type { TakenBackup } from './take-backup.ts';
+import { verifyStored } from './verify-stored.ts';
+import type { Working } from './working.ts';
+
+/** What must be so before a dump is worth beginning: each failure names its cure, and nothing has been made yet. */
+export async function preflightBackup(deps: Dependencies, { spec }: { readonly spec: BackupSpec }): Promise<void> {
+  compressorFor(deps.compressors, spec.compression);
+  const repository = await deps.openRepository(spec.repository);
+  await repository.check();
+  const versionNum = await withSession(await serverOf(deps, spec.source), {}, (session) => Promise.resolve(session.versionNum));
+  await findTools(versionNum, deps.toolPlaces(await deps.config()));
+}
+
+export interface CommitInput {
+  readonly spec: BackupSpec;
+  readonly run: RunIdentity;
+  readonly taken: TakenBackup;
+}
+
+/**
+ * Publishes the bytes, then the manifest, which is what makes it a backup. Done again after a crash it finds what it
+ * published, by digest, and goes on. NameTaken if somebody else's object has the name.
+ */
+export async function commitBackup(
+  deps: Dependencies,
+  { spec, taken }: CommitInput,
+): Promise<{ readonly manifestKey: string }> {
+  const repository = await deps.openRepository(spec.repository);
+  await repository.check();
+  await deps.failpoint('commit:begin');
+  await repository.publish(taken.object);
+  await deps.failpoint('commit:object');
+  await repository.publish(taken.manifest);
+  await deps.failpoint('commit:manifest');
+  return { manifestKey: taken.manifest.key };
+}
+
+export interface VerifyInput {
+  readonly repository: RepositorySpec;
+  readonly manifestKey: string;
+  readonly run: RunIdentity;
+}
+
+/** Reads a backup back and puts what it found beside it as evidence. VerificationFailed where it is damaged. */
+export async function verifyBackup(
+  deps: Dependencies,
+  input: VerifyInput,
+  { signal, report }: Working,
+): Promise<{ readonly plainBytes: number }> {
+  const repository = await deps.openRepository(input.repository);
+  const read = await readManifest(repository, input.manifestKey);
+  if (!('found' in read) || !read.found) {
+    throw new HoldfastError(
+      'ObjectDamaged',
+      `manifest ${input.manifestKey} can't be read back: ${'reason' in read ? read.reason : 'it is gone'}`,
+      'take another backup, and look at the repository',
+    );
+  }
+  const manifest = read.found;
+  const found = await verifyStored(repository, manifest, deps.compressors, {
+    signal,
+    onProgress: (bytes, totalBytes) => {
+      report({ doing: `reading back ${manifest.id}`, bytes, totalBytes });
+    },
+  });
+  const verifiedAt = new Date();
+  const evidence: VerificationEvidence = {
+    version: 1,
+    kind: 'verify',
+    backup: manifest.id,
+    cluster: manifest.cluster,
+    verifiedAt: verifiedAt.toISOString(),
+    run: input.run,
+    ...found,
+  };
+  const text = `${JSON.stringify(evidence)}\n`;
+  const key = verificationKey(manifest.cluster, manifest.id, verifiedAt, sha256Hex(text).slice(0, 8), found.outcome);
+  await repository.put(key, { run: input.run.short, attempt: 1 }, new TextEncoder().encode(text), signal);
+  if (found.outcome === 'failed') {
+    throw new HoldfastError(
+      'VerificationFailed',
+      `backup ${manifest.id} is damaged: ${found.damage.slice(0, 3).join('; ')}`,
+      "it is not used for restores any more; see 'holdfast backups verify', look at the storage, and take another",
+    );
+  }
+  return { plainBytes: found.plainBytes };
+}

@@ -1,0 +1,65 @@
+/** What end-to-end tests do over and over: start runs as a user would and watch them from outside. */
+import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { World } from '../../parts/world.ts';
+import type { BackupResult } from '../../src/workflows/backup.ts';
+import type { Progress } from '../../src/domain/run.ts';
+
+let counter = 0;
+
+export async function start(world: World, workflow: string, argument: unknown, workflowId?: string): Promise<WorkflowHandle> {
+  counter += 1;
+  return world.client.workflow.start(workflow, {
+    workflowId: workflowId ?? `${workflow}/test-${String(counter)}`,
+    taskQueue: 'holdfast',
+    args: [argument],
+  });
+}
+
+export async function backUp(world: World, policy = 'daily'): Promise<BackupResult> {
+  const handle = await start(world, 'backup', { policy });
+  return (await handle.result()) as BackupResult;
+}
+
+export const progressOf = (handle: WorkflowHandle): Promise<Progress> => handle.query<Progress>('progress');
+
+/** Waits until the run says of itself what is wanted. A run that ends before fails the wait with its own failure. */
+export async function untilProgress(handle: WorkflowHandle, wanted: (progress: Progress) => boolean): Promise<Progress> {
+  for (;;) {
+    const { status } = await handle.describe();
+    const progress = await progressOf(handle);
+    if (wanted(progress)) return progress;
+    if (status.name !== 'RUNNING') {
+      await handle.result();
+      throw new Error(`the run ended as ${status.name} after ${progress.steps.map(({ name }) => name).join(', ')}`);
+    }
+    await sleep(100);
+  }
+}
+
+export const untilDecision = (handle: WorkflowHandle) => untilProgress(handle, ({ waitingFor }) => waitingFor === 'decision');
+export const untilFollowUp = (handle: WorkflowHandle) => untilProgress(handle, ({ waitingFor }) => waitingFor === 'follow-up');
+
+/** Approves the plan in force, as a person who read it. */
+export async function approve(handle: WorkflowHandle, progress: Progress): Promise<void> {
+  await handle.signal('approve', { by: 'alice', reason: 'checked the report', plan: (progress.planDigest ?? '').slice(0, 12) });
+}
+
+export interface Failed {
+  readonly type: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** How a run failed: its typed failure. Fails itself if the run succeeded. */
+export async function failureOf(handle: WorkflowHandle): Promise<Failed> {
+  try {
+    await handle.result();
+  } catch (error) {
+    let cause: unknown = (error as WorkflowFailedError).cause;
+    while (cause instanceof Error && cause.name !== 'ApplicationFailure' && cause.cause instanceof Error) cause = cause.cause;
+    const { type, message, details } = cause as { type?: string; message: string; details?: { hint?: string }[] };
+    return { type: type ?? (cause as Error).name, message, hint: details?.[0]?.hint ?? '' };
+  }
+  throw new Error(`run ${handle.workflowId} succeeded, a failure was expected`);
+}
