@@ -13,7 +13,8 @@ export interface Dependencies {
   /** The worker's configuration as it is now: the file may change under a running worker. */
   readonly config: () => Promise<Config>;
   readonly leases: Leases;
-  readonly openRepository: (spec: RepositorySpec) => Promise<Repository>;
+  /** The same repository for the same specification: it remembers which one lay there. */
+  readonly openRepository: (spec: RepositorySpec) => Repository;
   readonly compressors: Compressors;
   readonly toolPlaces: (config: Config) => ToolPlaces;
   /** Reads a secret's value. Throws ConfigurationInvalid that names where it should be. */

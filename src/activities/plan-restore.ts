@@ -8,7 +8,7 @@ import type { RestoreFacts, RestorePlan } from '../domain/plan.ts';
 import type { PreflightFacts, TargetServerFacts } from '../domain/restore-report.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { RepositorySpec, RestoreSpec } from '../domain/specs.ts';
-import { withSession, type Session } from '../postgres/connection.ts';
+import { withSession, type Server, type Session } from '../postgres/connection.ts';
 import { preflight, preflightCluster } from '../postgres/restore/preflight.ts';
 import { readProperties } from '../postgres/swap/properties.ts';
 import { readCatalog, readManifest } from '../storage/catalog.ts';
@@ -31,37 +31,63 @@ export async function planRestore(deps: Dependencies, { spec, run }: PlanInput):
   const { repository, backup } = await chooseBackup(deps, spec);
   const server = await serverOf(deps, spec.target);
   const plan = await withSession(server, {}, (session) =>
-    spec.argument.database === undefined ? planCluster(session, spec, run, repository, backup) : planDatabase(session, spec, run, repository, backup, spec.argument.database),
+    spec.argument.database === undefined
+      ? planCluster(server, session, spec, run, repository, backup)
+      : planDatabase(session, spec, run, repository, backup, spec.argument.database),
   );
   return { plan, repository, manifestKey: backup.manifestKey };
 }
 
-async function chooseBackup(deps: Dependencies, spec: RestoreSpec): Promise<{ repository: RepositorySpec; backup: Backup }> {
+async function chooseBackup(
+  deps: Dependencies,
+  spec: RestoreSpec,
+): Promise<{ repository: RepositorySpec; backup: Backup }> {
   const homes = new Map<Backup, RepositorySpec>();
   const unreadable: Catalog['unreadable'][number][] = [];
   for (const repository of spec.repositories) {
-    const catalog = await readCatalog(await deps.openRepository(repository));
+    const catalog = await readCatalog(deps.openRepository(repository));
     for (const backup of catalog.backups) homes.set(backup, repository);
     unreadable.push(...catalog.unreadable);
   }
   const { cluster, backup: wanted, database } = spec.argument;
   const backup = findBackup({ backups: [...homes.keys()], unreadable }, { cluster, backup: wanted, database });
   const repository = homes.get(backup);
-  if (!repository) throw new HoldfastError('NoSuchBackup', `backup ${backup.manifest.id} lies in no repository`, 'report this as a bug');
+  if (!repository)
+    throw new HoldfastError(
+      'NoSuchBackup',
+      `backup ${backup.manifest.id} lies in no repository`,
+      'report this as a bug',
+    );
   if (backup.verification === 'failed') {
-    throw new HoldfastError('ObjectDamaged', `backup ${backup.manifest.id} was found damaged when it was verified`, "choose another; 'holdfast backups list' shows which are whole");
+    throw new HoldfastError(
+      'ObjectDamaged',
+      `backup ${backup.manifest.id} was found damaged when it was verified`,
+      "choose another; 'holdfast backups list' shows which are whole",
+    );
   }
   return { repository, backup };
 }
 
-async function planDatabase(session: Session, spec: RestoreSpec, run: RunIdentity, repository: RepositorySpec, backup: Backup, database: string): Promise<RestorePlan> {
+async function planDatabase(
+  session: Session,
+  spec: RestoreSpec,
+  run: RunIdentity,
+  repository: RepositorySpec,
+  backup: Backup,
+  database: string,
+): Promise<RestorePlan> {
   const { manifest } = backup;
   const record = recordOf(manifest, database);
   const { into, missingRoles } = spec.argument;
   const name = into ?? database;
   const copyName = besideName(name, 'new', run.short);
   const oldName = besideName(name, 'old', run.short);
-  const facts = await preflight(session, { manifest, record, database: name, freeNames: into === undefined ? [oldName] : [into] });
+  const facts = await preflight(session, {
+    manifest,
+    record,
+    database: name,
+    freeNames: into === undefined ? [oldName] : [into],
+  });
   const swap = into === undefined && facts.live !== null;
   return {
     facts: {
@@ -75,13 +101,24 @@ async function planDatabase(session: Session, spec: RestoreSpec, run: RunIdentit
       createRoles: missingRoles === 'create' ? facts.needs.missingRoles.first : [],
       adopts: null,
     },
-    estimates: estimates(manifest, { readBytes: partOf(manifest, 'content', database)?.length ?? 0, facts, sessions: swap ? (facts.live?.sessions ?? 0) : null }),
+    estimates: estimates(manifest, {
+      readBytes: partOf(manifest, 'content', database)?.length ?? 0,
+      facts,
+      sessions: swap ? (facts.live?.sessions ?? 0) : null,
+    }),
     obstacles: databaseObstacles(facts, { missingRoles, swap }),
   };
 }
 
-async function planCluster(session: Session, spec: RestoreSpec, run: RunIdentity, repository: RepositorySpec, { manifest }: Backup): Promise<RestorePlan> {
-  const facts = await preflightCluster(session, { manifest });
+async function planCluster(
+  server: Server,
+  session: Session,
+  spec: RestoreSpec,
+  run: RunIdentity,
+  repository: RepositorySpec,
+  { manifest }: Backup,
+): Promise<RestorePlan> {
+  const facts = await preflightCluster(server, session, { manifest, run: run.short });
   return {
     facts: {
       ...commonFacts(spec, run, repository, manifest, facts.target),
@@ -100,11 +137,22 @@ async function planCluster(session: Session, spec: RestoreSpec, run: RunIdentity
 
 function recordOf(manifest: Manifest, database: string): DatabaseRecord {
   const record = manifest.databases.find(({ name }) => name === database);
-  if (!record) throw new HoldfastError('NoSuchBackup', `backup ${manifest.id} doesn't hold database '${database}'`, 'choose another backup');
+  if (!record)
+    throw new HoldfastError(
+      'NoSuchBackup',
+      `backup ${manifest.id} doesn't hold database '${database}'`,
+      'choose another backup',
+    );
   return record;
 }
 
-function commonFacts(spec: RestoreSpec, run: RunIdentity, repository: RepositorySpec, manifest: Manifest, target: TargetServerFacts) {
+function commonFacts(
+  spec: RestoreSpec,
+  run: RunIdentity,
+  repository: RepositorySpec,
+  manifest: Manifest,
+  target: TargetServerFacts,
+) {
   return {
     version: 1 as const,
     run: run.short,
@@ -119,11 +167,16 @@ const sourceFacts = (repository: RepositorySpec, manifest: Manifest): RestoreFac
   cluster: manifest.cluster,
   repository: repository.name,
   backup: manifest.id,
-  manifest: digestOf(manifest as unknown as Json),
+  manifest: digestOf(manifest),
   takenAt: manifest.startedAt,
 });
 
-function targetFacts(spec: RestoreSpec, target: TargetServerFacts, database: string | null, liveOid: number | null): RestoreFacts['target'] {
+function targetFacts(
+  spec: RestoreSpec,
+  target: TargetServerFacts,
+  database: string | null,
+  liveOid: number | null,
+): RestoreFacts['target'] {
   const { host, port } = spec.target.server;
   return {
     cluster: spec.target.cluster,
@@ -136,7 +189,13 @@ function targetFacts(spec: RestoreSpec, target: TargetServerFacts, database: str
   };
 }
 
-async function plannedProperties(session: Session, spec: RestoreSpec, record: DatabaseRecord, name: string, swap: boolean): Promise<RestoreFacts['properties']> {
+async function plannedProperties(
+  session: Session,
+  spec: RestoreSpec,
+  record: DatabaseRecord,
+  name: string,
+  swap: boolean,
+): Promise<RestoreFacts['properties']> {
   const from = swap ? spec.argument.properties : 'backup';
   const properties = from === 'live' ? await readProperties(session, name) : record.properties;
   return { from, digest: digestOf(properties as unknown as Json) };
@@ -147,7 +206,11 @@ const loadFactor = 2.5;
 
 function estimates(
   manifest: Manifest,
-  found: { readonly readBytes: number; readonly facts: Pick<PreflightFacts, 'needBytes' | 'target'>; readonly sessions: number | null },
+  found: {
+    readonly readBytes: number;
+    readonly facts: Pick<PreflightFacts, 'needBytes' | 'target'>;
+    readonly sessions: number | null;
+  },
 ): RestorePlan['estimates'] {
   const dumpSeconds = (Date.parse(manifest.finishedAt) - Date.parse(manifest.startedAt)) / 1000;
   const share = found.readBytes / Math.max(1, totalBytes(manifest));
@@ -163,10 +226,14 @@ function estimates(
 
 /** The manifest that a plan was made from; ObjectDamaged if it is gone or another one lies there now. */
 export async function plannedManifest(deps: Dependencies, planned: PlannedRestore): Promise<Manifest> {
-  const read = await readManifest(await deps.openRepository(planned.repository), planned.manifestKey);
+  const read = await readManifest(deps.openRepository(planned.repository), planned.manifestKey);
   const found = 'found' in read ? read.found : undefined;
-  if (!found || digestOf(found as unknown as Json) !== planned.plan.facts.source.manifest) {
-    throw new HoldfastError('ObjectDamaged', `manifest ${planned.manifestKey} is not the one that was planned with`, 'somebody pruned or changed it meanwhile: start the restore again');
+  if (!found || digestOf(found) !== planned.plan.facts.source.manifest) {
+    throw new HoldfastError(
+      'ObjectDamaged',
+      `manifest ${planned.manifestKey} is not the one that was planned with`,
+      'somebody pruned or changed it meanwhile: start the restore again',
+    );
   }
   return found;
 }

@@ -38,7 +38,7 @@ export async function pruneBackups(
   { signal, report }: Working,
 ): Promise<PruneResult> {
   const { spec, run, inUse, dryRun } = input;
-  const repository = await deps.openRepository(spec.repository);
+  const repository = deps.openRepository(spec.repository);
   const catalog = await readCatalog(repository);
   const own = catalog.backups.filter(
     ({ manifest }) => manifest.cluster === spec.source.cluster && manifest.policy === spec.policy,

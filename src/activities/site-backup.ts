@@ -15,9 +15,11 @@ import type { Working } from './working.ts';
 /** What must be so before a dump is worth beginning: each failure names its cure, and nothing has been made yet. */
 export async function preflightBackup(deps: Dependencies, { spec }: { readonly spec: BackupSpec }): Promise<void> {
   compressorFor(deps.compressors, spec.compression);
-  const repository = await deps.openRepository(spec.repository);
+  const repository = deps.openRepository(spec.repository);
   await repository.check();
-  const versionNum = await withSession(await serverOf(deps, spec.source), {}, (session) => Promise.resolve(session.versionNum));
+  const versionNum = await withSession(await serverOf(deps, spec.source), {}, (session) =>
+    Promise.resolve(session.versionNum),
+  );
   await findTools(versionNum, deps.toolPlaces(await deps.config()));
 }
 
@@ -35,7 +37,7 @@ export async function commitBackup(
   deps: Dependencies,
   { spec, taken }: CommitInput,
 ): Promise<{ readonly manifestKey: string }> {
-  const repository = await deps.openRepository(spec.repository);
+  const repository = deps.openRepository(spec.repository);
   await repository.check();
   await deps.failpoint('commit:begin');
   await repository.publish(taken.object);
@@ -57,7 +59,7 @@ export async function verifyBackup(
   input: VerifyInput,
   { signal, report }: Working,
 ): Promise<{ readonly plainBytes: number }> {
-  const repository = await deps.openRepository(input.repository);
+  const repository = deps.openRepository(input.repository);
   const read = await readManifest(repository, input.manifestKey);
   if (!('found' in read) || !read.found) {
     throw new HoldfastError(
@@ -94,4 +96,14 @@ export async function verifyBackup(
     );
   }
   return { plainBytes: found.plainBytes };
+}
+
+export interface SweepInput {
+  readonly repository: RepositorySpec;
+  readonly run: RunIdentity;
+}
+
+/** Throws away what the run staged and didn't publish. */
+export async function sweepStaged(deps: Dependencies, { repository, run }: SweepInput): Promise<void> {
+  await deps.openRepository(repository).sweep({ run: run.short });
 }

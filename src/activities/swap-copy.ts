@@ -1,6 +1,13 @@
 import { digestOf, type Json } from '../domain/canonical.ts';
 import { HoldfastError } from '../domain/errors.ts';
-import { planDigest, shortDigest, type CopyReport, type Obstacle, type RestoreFacts, type RestorePlan } from '../domain/plan.ts';
+import {
+  planDigest,
+  shortDigest,
+  type CopyReport,
+  type Obstacle,
+  type RestoreFacts,
+  type RestorePlan,
+} from '../domain/plan.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import { assertSameTarget, type RestoreSpec } from '../domain/specs.ts';
 import type { SwapFacts, SwapInput } from '../domain/swap-report.ts';
@@ -26,14 +33,20 @@ export interface PlanSwapInput {
 }
 
 /** The plan of the swap alone, from what is found now: this is what a human approves. Changes nothing. */
-export async function planSwap(deps: Dependencies, { spec, planned, copyOid, report }: PlanSwapInput): Promise<RestorePlan> {
+export async function planSwap(
+  deps: Dependencies,
+  { spec, planned, copyOid, report }: PlanSwapInput,
+): Promise<RestorePlan> {
   const server = await serverOf(deps, spec.target);
   const { facts, found } = await lookAgain(server, { ...planned.plan.facts, copyOid, report });
   const state = swapState(found);
   return {
     facts,
     estimates: { ...planned.plan.estimates, readBytes: 0, needBytes: 0, expectedSeconds: 1, sessions: found.sessions },
-    obstacles: [...(state === 'foreign' ? [changed(found)] : []), ...swapObstacles(found).map(({ weight, what, cure }) => ({ weight, what, cure }))],
+    obstacles: [
+      ...(state === 'foreign' ? [changed(found)] : []),
+      ...swapObstacles(found).map(({ weight, what, cure }) => ({ weight, what, cure })),
+    ],
   };
 }
 
@@ -44,26 +57,49 @@ const changed = ({ asked }: SwapFacts): Obstacle => ({
 });
 
 /** Everything in a plan's facts that lies on the server, read anew. */
-async function lookAgain(server: Server, facts: RestoreFacts): Promise<{ readonly facts: RestoreFacts; readonly found: SwapFacts }> {
+async function lookAgain(
+  server: Server,
+  facts: RestoreFacts,
+): Promise<{ readonly facts: RestoreFacts; readonly found: SwapFacts }> {
   const target = swapTarget(facts);
-  const session = await connectForMaintenance(server, [target.liveName, target.copyName, target.oldName], 'holdfast plan');
+  const session = await connectForMaintenance(
+    server,
+    [target.liveName, target.copyName, target.oldName],
+    'holdfast plan',
+  );
   try {
     const found = await inspectSwap(session, target);
     const { systemIdentifier, timeline, versionNum } = await readIdentity(session);
     const { properties } = facts;
     const fresh =
       properties?.from === 'live' && found.live !== null
-        ? { from: 'live' as const, digest: digestOf((await readPropertiesByOid(session, target.liveOid)) as unknown as Json) }
+        ? {
+            from: 'live' as const,
+            digest: digestOf((await readPropertiesByOid(session, target.liveOid)) as unknown as Json),
+          }
         : properties;
-    return { facts: { ...facts, target: { ...facts.target, systemIdentifier, timeline, versionNum }, properties: fresh }, found };
+    return {
+      facts: { ...facts, target: { ...facts.target, systemIdentifier, timeline, versionNum }, properties: fresh },
+      found,
+    };
   } finally {
     await session.close();
   }
 }
 
 function swapTarget({ target, copyName, copyOid, oldName }: RestoreFacts) {
-  if (target.database === null || target.liveOid === null || copyName === null || copyOid === null || oldName === null) {
-    throw new HoldfastError('Unexpected', 'a plan without a live database and a copy has nothing to swap', 'report this as a bug');
+  if (
+    target.database === null ||
+    target.liveOid === null ||
+    copyName === null ||
+    copyOid === null ||
+    oldName === null
+  ) {
+    throw new HoldfastError(
+      'Unexpected',
+      'a plan without a live database and a copy has nothing to swap',
+      'report this as a bug',
+    );
   }
   return { liveName: target.database, liveOid: target.liveOid, copyName, copyOid, oldName };
 }
@@ -88,7 +124,11 @@ export interface Swapped {
  * An exchange that an earlier attempt began is finished. PlanChanged, ConfigurationChanged, or what swapDatabases
  * throws; the old state holds then.
  */
-export async function swap(deps: Dependencies, input: SwapActivityInput, { signal, report }: Working): Promise<Swapped> {
+export async function swap(
+  deps: Dependencies,
+  input: SwapActivityInput,
+  { signal, report }: Working,
+): Promise<Swapped> {
   const { spec, plan } = input;
   assertSameTarget(await deps.config(), spec.target);
   const server = await serverOf(deps, spec.target);
@@ -97,7 +137,11 @@ export async function swap(deps: Dependencies, input: SwapActivityInput, { signa
   if (state === 'before' || state === 'foreign') {
     const [approved, now] = [planDigest(plan), planDigest({ ...plan, facts })];
     if (approved !== now) {
-      throw new HoldfastError('PlanChanged', `the target is not what plan ${shortDigest(approved)} was approved for: it would be ${shortDigest(now)} now`, 'read the new plan and decide again');
+      throw new HoldfastError(
+        'PlanChanged',
+        `the target is not what plan ${shortDigest(approved)} was approved for: it would be ${shortDigest(now)} now`,
+        'read the new plan and decide again',
+      );
     }
   }
   const { downtimeMs, sessionsEnded, notes } = await swapDatabases(server, await swapInput(deps, input), {
@@ -110,20 +154,31 @@ export async function swap(deps: Dependencies, input: SwapActivityInput, { signa
   return { downtimeMs, sessionsEnded, notes };
 }
 
-async function swapInput(deps: Dependencies, { planned, plan }: Pick<SwapActivityInput, 'planned' | 'plan'>): Promise<SwapInput> {
+async function swapInput(
+  deps: Dependencies,
+  { planned, plan }: Pick<SwapActivityInput, 'planned' | 'plan'>,
+): Promise<SwapInput> {
   const target = swapTarget(plan.facts);
   const { systemIdentifier } = plan.facts.target;
   if (plan.facts.properties?.from !== 'backup') return { ...target, systemIdentifier, properties: 'live' };
   const manifest = await plannedManifest(deps, planned);
   const record = manifest.databases.find(({ name }) => name === target.liveName);
   if (!record?.properties) {
-    throw new HoldfastError('Unexpected', `backup ${manifest.id} doesn't hold the properties of '${target.liveName}'`, 'restore with "properties":"live"');
+    throw new HoldfastError(
+      'Unexpected',
+      `backup ${manifest.id} doesn't hold the properties of '${target.liveName}'`,
+      'restore with "properties":"live"',
+    );
   }
   return { ...target, systemIdentifier, properties: record.properties };
 }
 
 /** Swaps the old database back. Done twice is done once. */
-export async function undo(deps: Dependencies, input: SwapActivityInput, { signal, report }: Working): Promise<Swapped> {
+export async function undo(
+  deps: Dependencies,
+  input: SwapActivityInput,
+  { signal, report }: Working,
+): Promise<Swapped> {
   assertSameTarget(await deps.config(), input.spec.target);
   const server = await serverOf(deps, input.spec.target);
   const { downtimeMs, sessionsEnded, notes } = await undoSwap(server, await swapInput(deps, input), {
@@ -142,7 +197,11 @@ export interface ReleaseInput extends SwapActivityInput {
 }
 
 /** Drops the database that a swap put aside, for good. The live one is never dropped. */
-export async function release(deps: Dependencies, { spec, plan, undone }: ReleaseInput, { signal }: Working): Promise<{ readonly dropped: boolean }> {
+export async function release(
+  deps: Dependencies,
+  { spec, plan, undone }: ReleaseInput,
+  { signal }: Working,
+): Promise<{ readonly dropped: boolean }> {
   assertSameTarget(await deps.config(), spec.target);
   const server = await serverOf(deps, spec.target);
   const { liveName, liveOid, copyName, copyOid, oldName } = swapTarget(plan.facts);

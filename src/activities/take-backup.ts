@@ -40,7 +40,7 @@ export async function takeBackup(
   { signal, report }: Working,
 ): Promise<TakenBackup> {
   const { spec, run, attempt } = input;
-  const repository = await deps.openRepository(spec.repository);
+  const repository = deps.openRepository(spec.repository);
   await repository.check();
   await repository.sweep({ run: run.short });
   const server = await serverOf(deps, spec.source);

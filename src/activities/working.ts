@@ -15,7 +15,7 @@ export interface Working {
   /** Aborted when the run is cancelled, timed out or terminated, and when the worker stops. */
   readonly signal: AbortSignal;
   /** Cheap: called as often as bytes move. */
-  report(heartbeat: Heartbeat): void;
+  readonly report: (heartbeat: Heartbeat) => void;
 }
 
 /**

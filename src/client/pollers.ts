@@ -5,7 +5,8 @@ export async function isPolled(client: Client, namespace: string, queue: string)
   const answer = await client.workflowService.describeTaskQueue({
     namespace,
     taskQueue: { name: queue },
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- the enum lives in a package of the SDK's own
     taskQueueType: 2, // TASK_QUEUE_TYPE_ACTIVITY
   });
-  return (answer.pollers ?? []).length > 0;
+  return answer.pollers.length > 0;
 }

@@ -3,7 +3,6 @@ import {
   ScheduleOverlapPolicy,
   type Client,
   type ScheduleOptions,
-  type ScheduleUpdateOptions,
 } from '@temporalio/client';
 import { Cron } from 'croner';
 import { digestOf, type Json } from '../domain/canonical.ts';
@@ -68,7 +67,7 @@ async function applySchedule(
     await client.schedule.create(options);
     return { change: 'created', paused: false };
   }
-  await handle.update((existing) => ({ ...options, state: existing.state }) as ScheduleUpdateOptions);
+  await handle.update((existing) => ({ ...options, state: existing.state }));
   const after = await handle.describe();
   const essence = ({ spec, action, policies }: typeof after) =>
     digestOf(JSON.parse(JSON.stringify({ spec, action, policies })) as Json);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { HoldfastError } from './errors.ts';
-import { explainIssues } from './explain.ts';
+import { explainShortly } from './explain.ts';
+import { wellFormed } from './format.ts';
 import { backupIdSchema, nameSchema } from './ids.ts';
 
 /**
@@ -12,7 +13,8 @@ const databaseName = z
   .string()
   .min(1)
   .refine((name) => new TextEncoder().encode(name).length <= 63, "must be at most 63 bytes, PostgreSQL's limit")
-  .refine((name) => !name.includes('\0'), 'must not hold a NUL character');
+  .refine((name) => !name.includes('\0'), 'must not hold a NUL character')
+  .refine((name) => name === wellFormed(name), 'must not hold half a character');
 
 export const backupArgument = z.strictObject({ policy: nameSchema });
 export const pruneArgument = z.strictObject({ policy: nameSchema, dryRun: z.boolean().default(false) });
@@ -53,10 +55,9 @@ const examples = {
 export function parseArgument<T>(workflow: keyof typeof examples, schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const findings = explainIssues(parsed.error, value).map(({ path, message }) => `${path}: ${message}`);
   throw new HoldfastError(
     'InvalidArgument',
-    `the argument of workflow ${workflow} is not valid: ${findings.join('; ')}`,
+    `the argument of workflow ${workflow} is not valid: ${explainShortly(parsed.error, value)}`,
     `give one JSON object, for example ${examples[workflow]}`,
   );
 }

@@ -26,7 +26,8 @@ export const isGood = (backup: Backup) => backup.manifest.status === 'complete' 
 
 export function newestFirst(backups: readonly Backup[]): Backup[] {
   return [...backups].sort(
-    (a, b) => compare(b.manifest.startedAt, a.manifest.startedAt) || compare(b.manifest.id, a.manifest.id),
+    (a, b) =>
+      Date.parse(b.manifest.startedAt) - Date.parse(a.manifest.startedAt) || compare(b.manifest.id, a.manifest.id),
   );
 }
 
@@ -68,16 +69,14 @@ export function findBackup(catalog: Catalog, wanted: Wanted): Backup {
     );
   }
   if (wanted.database !== undefined && !holdsWhole(byId.manifest, wanted.database)) {
-    const held = byId.manifest.databases
-      .filter((record) => record.status === 'dumped')
-      .map((record) => `'${record.name}'`);
+    const held = byId.manifest.databases.filter(({ status }) => status === 'dumped').map(({ name }) => `'${name}'`);
     const record = byId.manifest.databases.find(({ name }) => name === wanted.database);
     throw new HoldfastError(
       'NoSuchBackup',
       record
-        ? `backup ${wanted.backup} doesn't hold database '${wanted.database}': it was ${record.status} (${record.reason ?? 'no reason on record'})`
+        ? `backup ${wanted.backup} doesn't hold database '${wanted.database}': it ${record.status === 'failed' ? 'failed' : 'was skipped'} (${record.reason ?? 'no reason on record'})`
         : `backup ${wanted.backup} doesn't hold a database '${wanted.database}'`,
-      `it holds ${held.join(', ')}; 'latest' takes the newest backup that holds the database whole`,
+      `it holds ${someOf(held)}; 'latest' takes the newest backup that holds the database whole`,
     );
   }
   return byId;
@@ -85,6 +84,11 @@ export function findBackup(catalog: Catalog, wanted: Wanted): Backup {
 
 const need = (database: string | undefined) =>
   database === undefined ? 'is complete and undamaged' : `holds database '${database}' whole`;
+
+function someOf(names: readonly string[]): string {
+  if (names.length === 0) return 'no database whole';
+  return `${names.slice(0, 20).join(', ')}${names.length > 20 ? ` and ${String(names.length - 20)} more` : ''}`;
+}
 
 function whatThereIs(ofCluster: readonly Backup[], catalog: Catalog): string {
   const unreadable =

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { explainIssues } from './explain.ts';
+import { explainShortly } from './explain.ts';
+import { oneLine } from './format.ts';
 
 /**
  * A human's decision on exactly one plan. It comes as a signal (`approve`, `reject`) or as the update `decide`, from
@@ -7,9 +8,12 @@ import { explainIssues } from './explain.ts';
  * can't be taken is recorded as refused. Nothing in here throws.
  */
 
+/** It is shown in Markdown beside the plan, so it must not be able to look like a part of it. */
+const saying = (most: number) => z.string().overwrite(oneLine).trim().min(1).max(most);
+
 const decisionSchema = z.strictObject({
-  by: z.string().trim().min(1).max(200),
-  reason: z.string().trim().min(1).max(2000),
+  by: saying(200),
+  reason: saying(2000),
   /** First 12 (or more) hex digits of the plan's digest. */
   plan: z
     .string()
@@ -53,6 +57,8 @@ export interface Gate {
 
 export type Judged = { readonly taken: Decision } | { readonly refused: Refusal };
 
+const unsignedOnly = 'signed messages are not built yet in this version; send it without signature';
+
 export const decisionExample = '{"by":"alice","reason":"checked the report","plan":"a1b2c3d4e5f6"}';
 
 /** Takes or refuses a message, by what the gate is at `at` (ISO time of the workflow). Never throws. */
@@ -60,15 +66,13 @@ export function judgeDecision(verb: Verb, payload: unknown, gate: Gate, at: stri
   const refuse = (why: string): Judged => ({ refused: { verb, by: claimedName(payload), why, at } });
   const parsed = decisionSchema.safeParse(payload);
   if (!parsed.success) {
-    const findings = explainIssues(parsed.error, payload).map(({ path, message }) => `${path}: ${message}`);
-    return refuse(`not readable: ${findings.join('; ')}; send for example ${decisionExample}`);
+    return refuse(`not readable: ${explainShortly(parsed.error, payload)}; send for example ${decisionExample}`);
   }
   const { by, reason, plan, signature } = parsed.data;
   const current = gate.plans.at(-1);
   if (!gate.open || current === undefined) return refuse('no plan is waiting for a decision');
   if (gate.expiresAt !== null && at >= gate.expiresAt) return refuse(`too late: the plan expired at ${gate.expiresAt}`);
-  if (signature !== undefined)
-    return refuse('signed decisions are not built yet in this version; send it without signature');
+  if (signature !== undefined) return refuse(unsignedOnly);
   if (plan === undefined) {
     if (gate.plans.length > 1)
       return refuse(
@@ -86,12 +90,12 @@ export function judgeDecision(verb: Verb, payload: unknown, gate: Gate, at: stri
 function claimedName(payload: unknown): string | null {
   if (typeof payload !== 'object' || payload === null) return null;
   const by = (payload as { readonly by?: unknown }).by;
-  return typeof by === 'string' ? by.slice(0, 200) : null;
+  return typeof by === 'string' ? oneLine(by.slice(0, 200)) : null;
 }
 
 const followUpSchema = z.strictObject({
-  by: z.string().trim().min(1).max(200),
-  reason: z.string().trim().min(1).max(2000),
+  by: saying(200),
+  reason: saying(2000),
   nonce: z.string().max(200).optional(),
   signature: z.string().max(2000).optional(),
 });
@@ -113,11 +117,11 @@ export function judgeFollowUp(
   const refuse = (why: string) => ({ refused: { verb, by: claimedName(payload), why, at } });
   const parsed = followUpSchema.safeParse(payload);
   if (!parsed.success) {
-    const findings = explainIssues(parsed.error, payload).map(({ path, message }) => `${path}: ${message}`);
     return refuse(
-      `not readable: ${findings.join('; ')}; send for example {"by":"alice","reason":"the application is well"}`,
+      `not readable: ${explainShortly(parsed.error, payload)}; send for example {"by":"alice","reason":"the application is well"}`,
     );
   }
+  if (parsed.data.signature !== undefined) return refuse(unsignedOnly);
   if (!open) return refuse(`nothing to ${verb}: no swapped database waits for it`);
   return { taken: { verb, by: parsed.data.by, reason: parsed.data.reason, at } };
 }

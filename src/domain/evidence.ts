@@ -23,7 +23,13 @@ export interface VerificationEvidence {
  * The outcome stands in the name, so that the catalog can be read without opening every piece of evidence:
  * `<cluster>/evidence/<backup>/verify-20261121-020000-a1b2c3d4-passed.json`.
  */
-export function verificationKey(cluster: string, backup: string, at: Date, nonce: string, outcome: 'passed' | 'failed'): string {
+export function verificationKey(
+  cluster: string,
+  backup: string,
+  at: Date,
+  nonce: string,
+  outcome: 'passed' | 'failed',
+): string {
   return `${evidenceDirectory(cluster, backup)}/verify-${stamp(at)}-${nonce}-${outcome}.json`;
 }
 

@@ -43,14 +43,16 @@ export function backupId(prefix: string, at: Date, turn = 1): string {
   return `${prefix}-${stamp(at)}${turn === 1 ? '' : `-${String(turn)}`}`;
 }
 
-/** What may be given as a backup's id: the name itself, or the name of its file. Never a path. */
-export const backupIdSchema = z
+/** Never a path. */
+export const plainIdSchema = z
   .string()
   .regex(
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/,
     "must be 'latest' or a backup's id as listed by 'holdfast backups list', not a path",
-  )
-  .transform((text) => text.replace(/\.sql(\.gz|\.zst)?$/, ''));
+  );
+
+/** What may be given as a backup's id: the name itself, or the name of its file. */
+export const backupIdSchema = plainIdSchema.transform((text) => text.replace(/\.sql(\.gz|\.zst)?$/, ''));
 
 /** Joins the parts of an object's key, leaving out empty ones. Keys use '/', never begin or end with it. */
 export const joinKey = (...parts: readonly string[]) => parts.filter((part) => part !== '').join('/');
@@ -77,7 +79,7 @@ export function shortRunId(workflowId: string, firstExecutionRunId: string): str
 export function besideName(database: string, role: 'new' | 'old', run: string): string {
   const suffix = `_${role}_${run}`;
   const encoder = new TextEncoder();
-  const characters = [...database];
+  const characters = Array.from(database);
   while (encoder.encode(characters.join('')).length > 63 - suffix.length) characters.pop();
   return `${characters.join('')}${suffix}`;
 }

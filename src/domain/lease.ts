@@ -15,15 +15,20 @@ import { z } from 'zod';
 export const leaseModes = ['backup', 'source', 'prune', 'change'] as const;
 export type LeaseMode = (typeof leaseModes)[number];
 
-export const leaseRequestSchema = z.strictObject({
-  mode: z.enum(leaseModes),
-  /** Workflow id of the run that wants it. */
-  workflowId: z.string().min(1),
-  /** First execution run id: together they name one run, whatever its id. */
-  runId: z.string().min(1),
-  /** For `source`: the backup that is read. */
-  backup: z.string().optional(),
-});
+export const leaseRequestSchema = z
+  .strictObject({
+    mode: z.enum(leaseModes),
+    /** Workflow id of the run that wants it. */
+    workflowId: z.string().min(1),
+    /** First execution run id: together they name one run, whatever its id. */
+    runId: z.string().min(1),
+    /** For `source`: the backup that is read. */
+    backup: z.string().optional(),
+  })
+  .refine((request) => (request.backup !== undefined) === (request.mode === 'source'), {
+    path: ['backup'],
+    message: 'goes with mode source, and only with it: the backup that is read',
+  });
 
 export type LeaseRequest = Readonly<z.infer<typeof leaseRequestSchema>>;
 export type Holder = LeaseRequest;
@@ -45,8 +50,10 @@ export const sameLease = (a: Holder, b: LeaseRequest) =>
 
 /** Asking again for what one already holds is granted: an activity that lost its answer asks twice. */
 export function decideLease(holders: readonly Holder[], request: LeaseRequest): Grant {
+  const held = holders.some((holder) => sameLease(holder, request));
   const inWay = holders.filter(
     (holder) =>
+      !held &&
       refusedBy[request.mode].includes(holder.mode) &&
       !(holder.workflowId === request.workflowId && holder.runId === request.runId),
   );

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameSchema, plainIdSchema } from './ids.ts';
 
 /**
  * What a backup is, written beside its bytes as the last step: no manifest, no backup. Version 1.
@@ -85,12 +86,12 @@ export const roleSchema = z.object({
   canLogin: z.boolean(),
 });
 
-export const manifestSchema = z.object({
+const manifestShape = z.object({
   version: z.literal(1),
-  id: z.string(),
-  installation: z.string(),
-  cluster: z.string(),
-  policy: z.string(),
+  id: plainIdSchema,
+  installation: nameSchema,
+  cluster: nameSchema,
+  policy: nameSchema,
   method: z.enum(['pg_dumpall']),
   /** partial: at least one database failed. Never the newest good backup. */
   status: z.enum(['complete', 'partial']),
@@ -113,8 +114,31 @@ export const manifestSchema = z.object({
   databases: z.array(databaseSchema),
   roles: z.array(roleSchema),
   tablespaces: z.array(z.object({ name: z.string(), location: z.string() })),
+  /** What a person should know though the dump went well. */
+  warnings: z.array(z.string()),
   /** Room for an Ed25519 signature. */
   signature: z.null(),
+});
+
+/**
+ * What a manifest names is what a prune deletes and a restore reads, and anybody who can write to a mount can write
+ * one: it may name its own files only, and parts that lie inside them.
+ */
+export const manifestSchema = manifestShape.superRefine((manifest, context) => {
+  const refuse = (path: (string | number)[], message: string) => {
+    context.addIssue({ code: 'custom', path, message });
+  };
+  const bytesOf = new Map(manifest.objects.map(({ key, bytes }) => [key, bytes]));
+  for (const [index, { key }] of manifest.objects.entries()) {
+    if (!key.slice(key.lastIndexOf('/') + 1).startsWith(`${manifest.id}.`))
+      refuse(['objects', index, 'key'], "must be named after the backup's id");
+  }
+  for (const [index, { object, offset, length }] of manifest.parts.entries()) {
+    const bytes = bytesOf.get(object);
+    if (bytes === undefined) refuse(['parts', index, 'object'], "must be one of the backup's objects");
+    else if (offset + length > bytes)
+      refuse(['parts', index, 'length'], `must lie within the object's ${String(bytes)} bytes`);
+  }
 });
 
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;

@@ -1,4 +1,4 @@
-import { code, formatBytes, formatCount, formatSeconds, formatVersion, shellWord } from './format.ts';
+import { code, formatBytes, formatCount, formatSeconds, formatVersion, oneLine, shellWord } from './format.ts';
 import { planDigest, shortDigest, type Obstacle, type RestorePlan } from './plan.ts';
 
 /** A plan as Markdown, for the Temporal UI's current details and for a terminal. */
@@ -80,8 +80,8 @@ function report({ facts }: RestorePlan): string[] {
     `### Verification: ${ok ? 'passed' : 'FAILED'}`,
     '',
     `- ${formatCount(tables, 'table')} and ${formatCount(rows, 'row')} compared with the backup's manifest`,
-    ...differences.map((difference) => `- differs: ${difference}`),
-    ...notes.map((note) => `- note: ${note}`),
+    ...differences.map((difference) => `- differs: ${oneLine(difference)}`),
+    ...notes.map((note) => `- note: ${oneLine(note)}`),
   ];
 }
 
@@ -92,7 +92,9 @@ function obstacles(found: readonly Obstacle[]): string[] {
     '',
     '### What stands in the way',
     '',
-    ...found.map(({ weight, what, cure }) => `- ${heading[weight]}: ${what}${cure === '' ? '' : ` — ${cure}`}`),
+    ...found.map(
+      ({ weight, what, cure }) => `- ${heading[weight]}: ${oneLine(what)}${cure === '' ? '' : ` — ${oneLine(cure)}`}`,
+    ),
   ];
 }
 

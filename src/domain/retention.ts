@@ -48,21 +48,23 @@ export function judge(backups: readonly Backup[], keep: Keep, facts: RetentionFa
     const reader = facts.inUse.get(backup.manifest.id);
     if (reader !== undefined) give(backup, `being read by ${reader}`);
   }
-  return sorted.map((backup) => ({ backup, keep: reasons.get(backup) ?? [] }));
+  return [...reasons].map(([backup, keep]) => ({ backup, keep }));
 }
 
 /**
  * For every database the newest undamaged backup that holds it whole. A database that the newest good backup doesn't
- * know any more, and no later one either, was dropped: it protects nothing.
+ * know any more, and no later one either, was dropped: it protects nothing. One that they know without holding it
+ * (it failed, or was left out) still has its last whole copy further back.
  */
 function newestWholeOf(sorted: readonly Backup[], newestGood: Backup | undefined): Map<string, Backup> {
+  const recent = newestGood === undefined ? sorted : sorted.slice(0, sorted.indexOf(newestGood) + 1);
+  const known = new Set(recent.flatMap(({ manifest }) => manifest.databases.map(({ name }) => name)));
   const found = new Map<string, Backup>();
   for (const backup of sorted) {
     if (backup.verification === 'failed') continue;
-    for (const record of backup.manifest.databases) {
-      if (record.status === 'dumped' && !found.has(record.name)) found.set(record.name, backup);
+    for (const { name, status } of backup.manifest.databases) {
+      if (status === 'dumped' && known.has(name) && !found.has(name)) found.set(name, backup);
     }
-    if (backup === newestGood) break;
   }
   return found;
 }

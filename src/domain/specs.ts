@@ -46,8 +46,8 @@ export interface RestoreSpec {
 }
 
 export function backupSpec(config: Config, argument: BackupArgument | PruneArgument): BackupSpec {
-  const policy = config.policies[argument.policy];
-  if (!policy) throw unknownName('policy', argument.policy, config.policies);
+  const policy = named(config.policies, argument.policy, 'policy');
+  if (policy.method !== 'pg_dumpall') throw notBuiltYet(`policy ${argument.policy}`, 'use method pg_dumpall');
   const body = {
     installation: config.installation,
     policy: argument.policy,
@@ -66,7 +66,7 @@ export function backupSpec(config: Config, argument: BackupArgument | PruneArgum
 
 export function restoreSpec(config: Config, argument: RestoreArgument): RestoreSpec {
   const target = targetSpec(config, argument.onto ?? argument.cluster);
-  if (!config.clusters[argument.cluster]) throw unknownName('cluster', argument.cluster, config.clusters);
+  named(config.clusters, argument.cluster, 'cluster');
   const { expiresAfter, gate } = config.approvals.restore;
   const body = {
     installation: config.installation,
@@ -94,14 +94,8 @@ export function clusterRepositories(config: Config, cluster: string): Repository
 }
 
 export function targetSpec(config: Config, cluster: string): TargetSpec {
-  const found = config.clusters[cluster];
-  if (!found) throw unknownName('cluster', cluster, config.clusters);
-  if (!found.server)
-    throw new HoldfastError(
-      'NotBuiltYet',
-      `cluster ${cluster} is of a kind that is not built yet in this version`,
-      'describe it as a server',
-    );
+  const found = named(config.clusters, cluster, 'cluster');
+  if (!found.server) throw notBuiltYet(`cluster ${cluster}`, 'describe it as a server');
   return { cluster, site: found.site, server: found.server };
 }
 
@@ -120,20 +114,21 @@ export function assertSameTarget(config: Config, target: TargetSpec): void {
 }
 
 export function repositorySpec(config: Config, name: string): RepositorySpec {
-  const found = config.repositories[name];
-  if (!found) throw unknownName('repository', name, config.repositories);
-  if (found.directory === undefined)
-    throw new HoldfastError(
-      'NotBuiltYet',
-      `repository ${name} is of a kind that is not built yet in this version`,
-      'use a directory',
-    );
+  const found = named(config.repositories, name, 'repository');
+  if (found.directory === undefined) throw notBuiltYet(`repository ${name}`, 'use a directory');
   return { name, directory: found.directory };
 }
 
-function unknownName(what: string, name: string, table: Readonly<Record<string, unknown>>): HoldfastError {
+function notBuiltYet(what: string, hint: string): HoldfastError {
+  return new HoldfastError('NotBuiltYet', `${what} is of a kind that is not built yet in this version`, hint);
+}
+
+/** `constructor` is a good name and no member of a table that doesn't define it. */
+function named<T>(table: Readonly<Record<string, T>>, name: string, what: string): T {
+  const found = Object.hasOwn(table, name) ? table[name] : undefined;
+  if (found !== undefined) return found;
   const known = Object.keys(table).join(', ');
-  return new HoldfastError(
+  throw new HoldfastError(
     'InvalidArgument',
     `no ${what} is named '${name}' in this worker's configuration`,
     `expected one of: ${known === '' ? '(none)' : known}`,

@@ -7,7 +7,7 @@ import { postgresFailure, sqlState } from './failures.ts';
 import { describeServer, type Server } from './server.ts';
 
 export { quoteIdent, quoteLiteral } from './quote.ts';
-export type { Server } from './server.ts';
+export { describeServer, type Server } from './server.ts';
 export { withToolEnvironment } from './tool-environment.ts';
 
 export interface Session {
@@ -91,7 +91,11 @@ export async function connect(server: Server, options: ConnectOptions = {}): Pro
 }
 
 /** Opens a session for as long as `use` takes. */
-export async function withSession<T>(server: Server, options: ConnectOptions, use: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  server: Server,
+  options: ConnectOptions,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
   const session = await connect(server, options);
   try {
     return await use(session);
@@ -120,7 +124,12 @@ async function readRootCertificate(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new HoldfastError('PostgresRefused', `can't read sslrootcert ${file}`, 'check the path and the modes of the file', { cause: error });
+    throw new HoldfastError(
+      'PostgresRefused',
+      `can't read sslrootcert ${file}`,
+      'check the path and the modes of the file',
+      { cause: error },
+    );
   }
 }
 
@@ -148,6 +157,7 @@ async function open(
     client_encoding: 'UTF8',
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 60_000,
   }) as pg.Client & Inside;
   // What breaks an idle session is told to its next query; without a listener it would end the process.
   let broken: unknown;
@@ -203,4 +213,5 @@ function poolerRefused(server: Server, cause?: unknown): HoldfastError {
   );
 }
 
-const isPoolersAnswer = (error: unknown) => error instanceof Error && /unsupported startup parameter/i.test(error.message);
+const isPoolersAnswer = (error: unknown) =>
+  error instanceof Error && /unsupported startup parameter/i.test(error.message);

@@ -36,15 +36,27 @@ const unreachable: Failure = {
 const bySqlState: Readonly<Record<string, Failure>> = {
   '28P01': { type: 'PostgresRefused', hint: 'check the user and the password that the configuration refers to' },
   '28000': { type: 'PostgresRefused', hint: 'check the user, and the line for this client in pg_hba.conf' },
-  '3D000': { type: 'PostgresRefused', hint: 'check the name of the database; the maintenance database is the member database of the server' },
+  '3D000': {
+    type: 'PostgresRefused',
+    hint: 'check the name of the database; the maintenance database is the member database of the server',
+  },
   '42501': { type: 'PostgresRefused', hint: 'connect as a superuser, or grant what the text above names' },
   '55000': { type: 'PostgresRefused', hint: 'the object is not in a state that allows this; see the text above' },
   '55P03': { type: 'Busy', hint: 'somebody else holds a lock; look at pg_locks for who, and try again' },
-  '40001': { type: 'Busy', hint: 'try again; on a standby raise max_standby_streaming_delay or set hot_standby_feedback' },
+  '40001': {
+    type: 'Busy',
+    hint: 'try again; on a standby raise max_standby_streaming_delay or set hot_standby_feedback',
+  },
   '40P01': { type: 'Busy', hint: 'two sessions waited for each other; try again' },
-  '53300': { type: 'PostgresUnavailable', hint: 'every connection is taken; raise max_connections or end idle sessions' },
+  '53300': {
+    type: 'PostgresUnavailable',
+    hint: 'every connection is taken; raise max_connections or end idle sessions',
+  },
   '53100': { type: 'PostgresUnavailable', hint: "the server's disk is full" },
-  '57P03': { type: 'PostgresUnavailable', hint: 'the server is starting, stopping or in recovery without hot standby; try again' },
+  '57P03': {
+    type: 'PostgresUnavailable',
+    hint: 'the server is starting, stopping or in recovery without hot standby; try again',
+  },
 };
 
 const bySqlStateClass: Readonly<Record<string, Failure>> = {
@@ -57,9 +69,18 @@ const bySqlStateClass: Readonly<Record<string, Failure>> = {
 };
 
 const byErrno: Readonly<Record<string, Failure>> = {
-  EACCES: { type: 'PostgresRefused', hint: 'the user that the worker runs as may not open the socket; check the modes of its directory' },
-  ENOENT: { type: 'PostgresUnavailable', hint: 'no socket lies there: check that PostgreSQL runs, and its unix_socket_directories and port' },
-  ENOTFOUND: { type: 'PostgresUnavailable', hint: 'the name of the host is not known to DNS; check its spelling and the name of the namespace' },
+  EACCES: {
+    type: 'PostgresRefused',
+    hint: 'the user that the worker runs as may not open the socket; check the modes of its directory',
+  },
+  ENOENT: {
+    type: 'PostgresUnavailable',
+    hint: 'no socket lies there: check that PostgreSQL runs, and its unix_socket_directories and port',
+  },
+  ENOTFOUND: {
+    type: 'PostgresUnavailable',
+    hint: 'the name of the host is not known to DNS; check its spelling and the name of the namespace',
+  },
 };
 
 const tlsRefusal: Failure = {
@@ -75,7 +96,13 @@ const noPassword: Failure = {
 function judge(error: unknown): Failure {
   const state = sqlState(error);
   if (state !== undefined) {
-    return bySqlState[state] ?? bySqlStateClass[state.slice(0, 2)] ?? { type: 'Unexpected', hint: `PostgreSQL's own text says what is wrong (SQLSTATE ${state})` };
+    return (
+      bySqlState[state] ??
+      bySqlStateClass[state.slice(0, 2)] ?? {
+        type: 'Unexpected',
+        hint: `PostgreSQL's own text says what is wrong (SQLSTATE ${state})`,
+      }
+    );
   }
   const text = messageOf(error);
   if (/client password must be a/.test(text)) return noPassword;
@@ -88,7 +115,8 @@ function judge(error: unknown): Failure {
   return unreachable;
 }
 
-const isTlsCode = (code: string) => code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || /CERT|SIGNATURE|CRL|ISSUER/.test(code);
+const isTlsCode = (code: string) =>
+  code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || /CERT|SIGNATURE|CRL|ISSUER/.test(code);
 
 /**
  * @param doing what was being done, for the message: "connect to …", "read the databases of …"

@@ -16,10 +16,16 @@ const quoteConninfo = (value: string) => `'${value.replaceAll('\\', '\\\\').repl
 export const conninfoOf = (database: string) => `dbname=${quoteConninfo(database)}`;
 
 /**
- * The line of a psql script that goes on in another database of the same server, whatever its name is: psql reads
- * C-like escapes in its single quotes, and libpq its own in the value of dbname.
+ * The line of a psql script that goes on in another database of the same server, whatever its name is. The form is
+ * pg_dump's; a line break, which pg_dump refuses, is written by the C-like escapes that psql knows in single quotes.
  */
 export function connectLine(database: string): string {
-  const argument = conninfoOf(database).replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n').replaceAll('\r', '\\r');
-  return `\\connect -reuse-previous=on '${argument}'\n`;
+  const argument = `"${conninfoOf(database).replaceAll('"', '""')}"`;
+  if (!/[\r\n]/.test(database)) return `\\connect -reuse-previous=on ${argument}\n`;
+  const escaped = argument
+    .replaceAll('\\', '\\\\')
+    .replaceAll("'", "''")
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r');
+  return `\\connect -reuse-previous=on '${escaped}'\n`;
 }

@@ -43,12 +43,6 @@ export function toolEnvironment(
     PGAPPNAME: options.applicationName,
     PGCONNECT_TIMEOUT: '15',
     PGPASSFILE: passFile,
-    // A service file could send the tool elsewhere.
-    PGSERVICEFILE: '/dev/null',
-    PGSYSCONFDIR: '/nonexistent',
-    LC_ALL: 'C.UTF-8',
-    LANGUAGE: 'C',
-    TZ: 'UTC',
   };
 }
 

@@ -15,9 +15,11 @@ export class ToolFailure extends HoldfastError {
   }
 }
 
-/** It ended because nobody read what it wrote: the cause lies downstream. */
-function lostItsReader({ code, signal, lastLine }: Ending): boolean {
-  return signal === 'SIGPIPE' || (code !== null && /broken pipe/i.test(lastLine));
+/** It ended because nobody read what it wrote: the cause lies downstream. (141 is how a shell passes SIGPIPE on.) */
+export function lostItsReader({ code, signal, lastLine }: Ending): boolean {
+  return (
+    signal === 'SIGPIPE' || code === 141 || (code !== null && /broken pipe|connection reset by peer/i.test(lastLine))
+  );
 }
 
 /**
@@ -42,7 +44,8 @@ export function failureOf(culprit: Ending, endings: readonly Ending[]): unknown 
   const { name, code, signal, lastLine } = culprit;
   const how = signal === null ? `failed with exit code ${String(code)}` : `was ended by ${signal}`;
   const said = lastLine === '' ? '' : `: ${lastLine}`;
-  const early = lostItsReader(culprit) && next?.ok === true ? ` (${next.name} stopped reading before the end)` : '';
+  const early =
+    (signal === 'SIGPIPE' || code === 141) && next?.ok === true ? ` (${next.name} stopped reading before the end)` : '';
   return new ToolFailure(`${name} ${how}${early}${said}`, hintFor(culprit), exitOnly(culprit), endings.map(exitOnly));
 }
 

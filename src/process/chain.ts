@@ -1,8 +1,9 @@
-import type { Readable, Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { HoldfastError } from '../domain/errors.ts';
-import { culpritOf, exitOnly, failureOf } from './blame.ts';
-import { Child, type Command, type Exit, resolveTool, toolName } from './child.ts';
+import { culpritOf, exitOnly, failureOf, lostItsReader } from './blame.ts';
+import { Child, type Command, type Ending, type Exit, resolveTool, toolName } from './child.ts';
 import { entrance, gate } from './ends.ts';
+import { closePipe, openPipe, type OsPipe } from './os-pipe.ts';
 
 export { ToolFailure } from './blame.ts';
 export type { Command, Exit } from './child.ts';
@@ -67,44 +68,30 @@ export function startChain(commands: readonly Command[], options: ChainOptions):
     stop(signal.reason);
   };
   let readerTimer: NodeJS.Timeout | undefined;
-  const onExit = (index: number, code: number | null, exitSignal: string | null) => {
-    if (code !== null && (commands[index]?.okExitCodes ?? [0]).includes(code)) return;
-    // The others go too, but not before exits that are known already have been told: they may be the cause.
-    if (exitSignal === 'SIGPIPE' && index < commands.length - 1) readerTimer ??= setTimeout(terminateAll, graceMs);
+  const onEnded = (ending: Ending) => {
+    if (ending.ok || settled) return;
+    // The others go too. A reader that went away may still be about to say why: it gets the grace to do so.
+    if (lostItsReader(ending)) readerTimer ??= setTimeout(terminateAll, graceMs);
     else setImmediate(terminateAll);
   };
 
-  let firstStdin: Writable | null = null;
-  let lastStdout: Readable | null = null;
+  let ends: Ends = { stdin: null, stdout: null };
   try {
     signal.throwIfAborted();
-    const executables = commands.map(resolveTool);
-    for (const [index, command] of commands.entries()) {
-      const last = index === commands.length - 1;
-      const stdin: 'pipe' | 'ignore' | Readable = index === 0 ? options.stdin : (lastStdout ?? 'ignore');
-      const child: Child = new Child(
-        command,
-        executables[index] ?? command.file,
-        stdin,
-        last ? options.stdout : 'pipe',
-        (code, by) => {
-          onExit(index, code, by);
-        },
-      );
-      children.push(child);
-      if (index === 0) firstStdin = child.stdin;
-      // Our copy must go, or the writer would never learn that its reader has ended.
-      lastStdout?.destroy();
-      lastStdout = child.stdout;
-    }
+    ends = startAll(commands, options, children);
     signal.addEventListener('abort', onAbort, { once: true });
   } catch (error) {
-    lastStdout?.destroy();
     stop(error);
   }
 
   const finished = (async () => {
-    const endings = await Promise.all(children.map((child) => child.ended));
+    const endings = await Promise.all(
+      children.map(async (child) => {
+        const ending = await child.ended;
+        onEnded(ending);
+        return ending;
+      }),
+    );
     settled = true;
     clearTimeout(readerTimer);
     signal.removeEventListener('abort', onAbort);
@@ -116,12 +103,12 @@ export function startChain(commands: readonly Command[], options: ChainOptions):
   finished.catch(() => undefined);
 
   const names = commands.map(toolName);
-  const stdout = gate(options.stdout === 'pipe' ? lastStdout : null, finished, () => {
+  const stdout = gate(options.stdout === 'pipe' ? ends.stdout : null, finished, () => {
     stop(abandoned(`the output of ${names.at(-1) ?? 'nothing'} was not read to its end`));
   });
   const stdin =
     options.stdin === 'pipe'
-      ? entrance(firstStdin, names[0] ?? 'nothing', finished, (error) => {
+      ? entrance(ends.stdin, names[0] ?? 'nothing', finished, (error) => {
           stop(error ?? abandoned(`the input of ${names[0] ?? 'nothing'} was not written to its end`));
         })
       : undefined;
@@ -135,6 +122,36 @@ export function startChain(commands: readonly Command[], options: ChainOptions):
       await finished.catch(() => undefined);
     },
   };
+}
+
+interface Ends {
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+}
+
+/** Adds each child to the list as soon as it runs, so that those before one that can't be started are known. */
+function startAll(commands: readonly Command[], options: ChainOptions, children: Child[]): Ends {
+  const executables = commands.map(resolveTool);
+  let link: OsPipe | undefined;
+  let incoming: 'pipe' | 'ignore' | Readable | number = options.stdin;
+  for (const [index, command] of commands.entries()) {
+    const previous = link;
+    const last = index === commands.length - 1;
+    link = last ? undefined : openPipe();
+    const outgoing = last ? options.stdout : (link?.write ?? 'pipe');
+    try {
+      children.push(new Child(command, executables[index] ?? command.file, incoming, outgoing));
+    } catch (error) {
+      if (link !== undefined) closePipe(link);
+      throw error;
+    } finally {
+      // Our copies must go, or a writer would never learn that its reader has ended.
+      if (previous !== undefined) closePipe(previous);
+      if (incoming instanceof Readable) incoming.destroy();
+    }
+    incoming = link?.read ?? children.at(-1)?.stdout ?? 'ignore';
+  }
+  return { stdin: children[0]?.stdin ?? null, stdout: children.at(-1)?.stdout ?? null };
 }
 
 const abandoned = (message: string) => new HoldfastError('ToolFailed', message, 'run again if it should end by itself');

@@ -78,16 +78,12 @@ export class Child {
   #stopped = false;
   #killTimer: NodeJS.Timeout | undefined;
 
-  /**
-   * @param executable from resolveTool
-   * @param onExit is called as soon as the exit is known, before stderr is read to its end
-   */
+  /** @param executable from resolveTool */
   constructor(
     command: Command,
     executable: string,
-    stdin: 'pipe' | 'ignore' | Readable,
-    stdout: 'pipe' | 'ignore',
-    onExit: (code: number | null, signal: string | null) => void,
+    stdin: 'pipe' | 'ignore' | Readable | number,
+    stdout: 'pipe' | 'ignore' | number,
   ) {
     const [file = executable, ...args] = [...deathSignalLauncher(), executable, ...command.args];
     try {
@@ -104,7 +100,7 @@ export class Child {
     this.#pid = this.#process.pid;
     this.stdin = this.#process.stdin;
     this.stdout = this.#process.stdout;
-    this.ended = this.#watch(command, onExit);
+    this.ended = this.#watch(command);
   }
 
   /** Asks the whole group to end, and kills it after the grace. Returns at once. */
@@ -128,7 +124,7 @@ export class Child {
     }
   }
 
-  async #watch(command: Command, onExit: (code: number | null, signal: string | null) => void): Promise<Ending> {
+  async #watch(command: Command): Promise<Ending> {
     let error: unknown;
     const keeper = new StderrKeeper(command.secrets, (line) => {
       if (error !== undefined) return;
@@ -144,7 +140,6 @@ export class Child {
     const stopped = this.#stopped;
     this.#exited = true;
     clearTimeout(this.#killTimer);
-    onExit(code, signal);
     this.#signalGroup('SIGKILL');
     if (spawnError === undefined) await stderrClosed();
     keeper.end();

@@ -57,20 +57,14 @@ export function entrance(
   onAbandoned: (error: Error | null) => void,
 ): Writable {
   let settled = false;
-  const explain = (done: (error: Error) => void) => (error: Error | null | undefined) => {
-    if (error === null || error === undefined) return;
+  const unread = (cause: unknown) =>
+    new HoldfastError('ToolFailed', `${name} ended before reading its whole input`, `look at what ${name} was given`, {
+      cause,
+    });
+  const explain = (done: (error: Error) => void, error: Error) => {
     finished.then(
       () => {
-        done(
-          new HoldfastError(
-            'ToolFailed',
-            `${name} ended before it had read its whole input`,
-            `look at what ${name} was given`,
-            {
-              cause: error,
-            },
-          ),
-        );
+        done(unread(error));
       },
       (failure: unknown) => {
         done(asError(failure));
@@ -81,16 +75,16 @@ export function entrance(
     highWaterMark: bufferBytes,
     write(chunk: Uint8Array, _encoding, done) {
       if (target === null) {
-        explain(done)(new Error('not started'));
+        explain(done, new Error('not started'));
         return;
       }
       target.write(chunk, (error) => {
-        if (error) explain(done)(error);
+        if (error) explain(done, error);
         else done();
       });
     },
     final(done) {
-      if (target === null) explain(done)(new Error('not started'));
+      if (target === null) explain(done, new Error('not started'));
       else {
         // The end of a pipe can't fail in a way that its reader's exit code doesn't tell.
         target.end();
@@ -109,7 +103,7 @@ export function entrance(
   finished.then(
     () => {
       settled = true;
-      if (!input.writableFinished) input.destroy();
+      if (!input.writableFinished) input.destroy(unread(undefined));
     },
     (error: unknown) => {
       settled = true;

@@ -37,8 +37,8 @@ export class StderrKeeper {
   }
 
   push(text: string): void {
-    let from = 0;
-    for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', from)) {
+    let from = this.#onLine === undefined ? this.#skip(text) : 0;
+    for (let end = text.indexOf('\n', from); end !== -1; end = text.indexOf('\n', from)) {
       this.#extend(text.slice(from, end));
       this.#endLine();
       from = end + 1;
@@ -53,13 +53,25 @@ export class StderrKeeper {
 
   /** First and last kilobytes, with a note of what is missing between them. */
   get text(): string {
-    if (this.#dropped === 0) return (this.#head + this.#tail).trimEnd();
-    return `${this.#head}\n[... ${String(this.#dropped)} characters left out ...]\n${this.#tail}`.trimEnd();
+    const tail = this.#tail.slice(-keep);
+    const dropped = this.#dropped + this.#tail.length - tail.length;
+    if (dropped === 0) return (this.#head + tail).trimEnd();
+    return `${this.#head}\n[... ${String(dropped)} characters left out ...]\n${tail}`.trimEnd();
   }
 
-  /** The last line that isn't blank. */
+  /** The last line that isn't blank, cut to some kilobytes. */
   get lastLine(): string {
-    return this.#lastLine;
+    return this.#lastLine.length > keep ? `${this.#lastLine.slice(0, keep)}...` : this.#lastLine;
+  }
+
+  /** Where nobody asked for every line, a flood is read only at its ends. Returns where to go on in the text. */
+  #skip(text: string): number {
+    if (this.#head.length < keep || text.length < 2 * keep) return 0;
+    const end = text.indexOf('\n', text.length - 2 * keep);
+    if (end === -1) return 0;
+    this.#dropped += this.#line.length + end + 1;
+    this.#line = '';
+    return end + 1;
   }
 
   #extend(piece: string): void {
@@ -70,7 +82,7 @@ export class StderrKeeper {
   #endLine(): void {
     const line = this.#redact(this.#line.endsWith('\r') ? this.#line.slice(0, -1) : this.#line).slice(0, maxLine);
     this.#line = '';
-    if (line.trim() !== '') this.#lastLine = line.length > keep ? `${line.slice(0, keep)}...` : line;
+    if (line.trim() !== '') this.#lastLine = line;
     this.#store(`${line}\n`);
     this.#onLine?.(line);
   }
@@ -78,10 +90,9 @@ export class StderrKeeper {
   #store(text: string): void {
     const room = keep - this.#head.length;
     if (room > 0) this.#head += text.slice(0, room);
-    const rest = room > 0 ? text.slice(room) : text;
-    const joined = this.#tail + rest;
-    const surplus = Math.max(0, joined.length - keep);
-    this.#dropped += surplus;
-    this.#tail = joined.slice(surplus);
+    this.#tail += room > 0 ? text.slice(room) : text;
+    if (this.#tail.length < 4 * keep) return;
+    this.#dropped += this.#tail.length - keep;
+    this.#tail = this.#tail.slice(-keep);
   }
 }

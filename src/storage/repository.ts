@@ -4,8 +4,9 @@ import type { StoredObject } from '../domain/manifest.ts';
  * Where backups live. An object is written once and visible only when whole: no reader ever sees half of one, and
  * nothing that is there is ever overwritten. Keys are relative, '/'-separated, without '.', '..' or hidden parts.
  *
- * Every method fails with a HoldfastError: StoreNotMounted (the marker is missing), StoreFull (no space, quota or
- * inodes), StoreUnavailable (everything that may pass), ObjectDamaged, NameTaken.
+ * Every method fails with a HoldfastError: StoreNotMounted (the marker is missing, or another repository's lies there),
+ * StoreFull (no space, quota or inodes), StoreUnavailable (everything that may pass), ObjectDamaged, NameTaken,
+ * InvalidArgument (a key or an owner that isn't one). An aborted signal's reason is thrown as it is.
  */
 export interface Repository {
   /** For messages: the directory, or the bucket. */
@@ -21,15 +22,22 @@ export interface Repository {
   stage(key: string, owner: StageOwner, signal: AbortSignal): Promise<StageWriter>;
 
   /**
-   * Makes a staged object visible under its key. Idempotent: published before with the same bytes is success, also
-   * after a crash. NameTaken if other bytes lie there; the staged object then stays.
+   * Makes a staged object visible under its key, after having read its bytes back. Idempotent: published before with
+   * the same bytes is success, also after a crash. NameTaken if other bytes lie there; the staged object then stays.
+   * ObjectDamaged if what was staged is not what is read back, or is gone.
    */
   publish(staged: Staged): Promise<StoredObject>;
 
-  /** Throws away what was staged and not published: by one attempt, or by every attempt of a run. Never fails on nothing. */
+  /**
+   * Throws away what was staged and not published: by one attempt, or by every attempt of a run. Never fails on nothing.
+   * An attempt that still writes isn't disturbed, but can't publish any more. Returns how many there were.
+   */
   sweep(owner: { readonly run: string; readonly attempt?: number }): Promise<number>;
 
-  /** Stage and publish in one go, for small objects. */
+  /** Everything that is staged, by whomever: what belongs to runs that are gone is to be swept. In no order. */
+  listStaged(): AsyncIterable<ListedStaged>;
+
+  /** Stage and publish in one go, for small objects. Leaves nothing staged when it fails. */
   put(key: string, owner: StageOwner, body: Uint8Array, signal: AbortSignal): Promise<StoredObject>;
 
   /** A staged object's bytes, for those who made it. */
@@ -38,13 +46,16 @@ export interface Repository {
   /** Bytes [offset, offset + length) of an object, or all of it. NoSuchBackup if it isn't there; ObjectDamaged if it is shorter. */
   read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>;
 
-  /** A small object as text; undefined if it isn't there. */
+  /** A small object (up to 64 MiB) as text; undefined if it isn't there. */
   readText(key: string): Promise<string | undefined>;
 
   /** Size in bytes; undefined if it isn't there. */
   size(key: string): Promise<number | undefined>;
 
-  /** Visible objects below a prefix ('' is all), in the order of their keys. Staged and foreign hidden files don't show. */
+  /**
+   * Visible objects whose keys begin with a prefix ('' is all; 'infra/' is what lies below infra, 'infra' also what lies
+   * below infra2), in the order of their keys' UTF-8 bytes. Staged and hidden files, and links, don't show.
+   */
   list(prefix: string): AsyncIterable<ListedObject>;
 
   /** Removes an object for good. What isn't there is no error. */
@@ -61,13 +72,16 @@ export interface StageWriter {
   /** Remembers this offset, forgets the one before. */
   mark(): void;
 
-  /** Takes back everything written since the last mark, as if it had never been: for a member that failed half-way. */
+  /**
+   * Takes back everything written since the last mark (without one: everything), as if it had never been: for a member
+   * that failed half-way, also where it was the writing that failed. The mark stays. Waits for a write that is under way.
+   */
   rollback(): Promise<void>;
 
   /** Everything is on durable storage when this resolves. */
   finish(): Promise<Staged>;
 
-  /** Throws away what was written. Also after a failure; never fails itself. */
+  /** Throws away what was written. Also after a failure; never fails itself. After finish() it does nothing. */
   abort(): Promise<void>;
 }
 
@@ -77,8 +91,9 @@ export interface ByteRange {
 }
 
 export interface StageOwner {
-  /** Short id of the run: [A-Za-z0-9-]+ */
+  /** Short id of the run: 1 to 32 of [A-Za-z0-9-] */
   readonly run: string;
+  /** 0 to 999999 */
   readonly attempt: number;
 }
 
@@ -89,6 +104,12 @@ export interface Staged {
   readonly token: string;
   readonly bytes: number;
   readonly sha256: string;
+}
+
+export interface ListedStaged extends StageOwner {
+  readonly key: string;
+  readonly bytes: number;
+  readonly modifiedAt: Date;
 }
 
 export interface ListedObject {

@@ -11,7 +11,10 @@ export interface PourOptions {
   /** Who sends and who takes, for the message about a stall. */
   readonly from: string;
   readonly to: string;
-  /** Longest time without a byte moving, in milliseconds; without it a pour may rest for ever. */
+  /**
+   * Longest time without a byte moving, in milliseconds; seen after one to two times as long. Without it a pour may
+   * rest for ever.
+   */
   readonly stallMs?: number;
   /** Sees every chunk before it is written. */
   readonly meter?: { update(chunk: Uint8Array): void };
@@ -49,12 +52,17 @@ export function pour(source: AsyncIterable<Uint8Array>, sink: Sink, options: Pou
     const onAbort = () => {
       fail(signal.reason);
     };
-    const rearm = () => {
-      if (stallMs === undefined || over) return;
-      clearTimeout(timer);
+    let moves = 0;
+    const watch = (limitMs: number) => {
+      const seen = moves;
+      // A worker that was stopped finds its timer due before it has looked at what arrived meanwhile: one more turn.
       timer = setTimeout(() => {
-        fail(stalled(waitingFor, stallMs, options));
-      }, stallMs);
+        setImmediate(() => {
+          if (over) return;
+          if (moves === seen) fail(stalled(waitingFor, limitMs, options));
+          else watch(limitMs);
+        });
+      }, limitMs);
     };
     const run = async () => {
       let bytes = 0;
@@ -64,13 +72,13 @@ export function pour(source: AsyncIterable<Uint8Array>, sink: Sink, options: Pou
         if (over) return;
         if (next.done === true) break;
         waitingFor = 'sink';
-        rearm();
+        moves += 1;
         options.meter?.update(next.value);
         await sink.write(next.value);
         if (over) return;
         bytes += next.value.length;
         options.onProgress?.(bytes);
-        rearm();
+        moves += 1;
       }
       if (finish()) resolve(bytes);
     };
@@ -79,7 +87,7 @@ export function pour(source: AsyncIterable<Uint8Array>, sink: Sink, options: Pou
       return;
     }
     signal.addEventListener('abort', onAbort, { once: true });
-    rearm();
+    if (stallMs !== undefined) watch(stallMs);
     run().catch(fail);
   });
 }

@@ -6,7 +6,9 @@ import { temporalLeases } from '../client/leases.ts';
 import type { Config } from '../domain/config.ts';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { bytesQueue, controlQueue, siteQueue } from '../domain/ids.ts';
+import type { RepositorySpec } from '../domain/specs.ts';
 import { openDirectory } from '../storage/directory.ts';
+import type { Repository } from '../storage/repository.ts';
 import { findCompressors } from '../streams/compress.ts';
 import { findTool } from '../process/environment.ts';
 import { failpoints } from './failpoints.ts';
@@ -80,7 +82,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     version,
     config,
     leases: temporalLeases(new Client({ connection, namespace })),
-    openRepository: openDirectory,
+    openRepository: rememberedRepositories(),
     compressors,
     toolPlaces: ({ tools }: Config) => ({ configured: tools.postgres, path: environment['PATH'] ?? '' }),
     secret: secretReader(environment),
@@ -161,6 +163,15 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     await health?.close();
     await connection.close();
   }
+}
+
+function rememberedRepositories(): (spec: RepositorySpec) => Repository {
+  const opened = new Map<string, Repository>();
+  return ({ directory }) => {
+    const repository = opened.get(directory) ?? openDirectory({ directory });
+    opened.set(directory, repository);
+    return repository;
+  };
 }
 
 async function listen(

@@ -44,6 +44,25 @@ export function atSite(site: string): Proxied<SiteActivities> {
 }
 
 /**
+ * The swap and its undo: tried for a quarter of an hour, because a server that went away in the middle of one may have
+ * left the live database closed, and only going on opens it again. Each finds out how far it has come.
+ */
+export async function decisive<T>(site: string, run: (activities: Proxied<SiteActivities>) => Promise<T>): Promise<T> {
+  const activities = proxyActivities<SiteActivities>({
+    taskQueue: siteQueue(site),
+    startToCloseTimeout: '10 minutes',
+    heartbeatTimeout: '30 seconds',
+    scheduleToStartTimeout: '5 minutes',
+    retry: { initialInterval: '1 second', maximumInterval: '20 seconds', maximumAttempts: 50 },
+  });
+  try {
+    return await run(activities);
+  } catch (error) {
+    throw nameMissingWorker(error, siteQueue(site));
+  }
+}
+
+/**
  * Moves bytes for hours; lives as long as it heartbeats. One attempt each: `persist` decides about the next, because
  * a worker that stops must not use up the attempts that real failures are given.
  */

@@ -30,10 +30,10 @@ export class HumanGate {
     this.#journal = journal;
     this.#workflowId = workflowId;
     const decisionHelp = '{"by":"alice","reason":"why","plan":"first 12 digits of the plan"}';
-    setHandler(approveSignal, (payload) => this.#onSignal('approve', payload), {
+    setHandler(approveSignal, (payload) => { this.#onSignal('approve', payload); }, {
       description: `approve the plan: ${decisionHelp}`,
     });
-    setHandler(rejectSignal, (payload) => this.#onSignal('reject', payload), {
+    setHandler(rejectSignal, (payload) => { this.#onSignal('reject', payload); }, {
       description: `reject the plan: ${decisionHelp}`,
     });
     setHandler(
@@ -59,7 +59,7 @@ export class HumanGate {
       [releaseSignal, 'release'],
       [undoSignal, 'undo'],
     ] as const) {
-      setHandler(signal, (payload) => this.#onFollowUp(verb, payload), {
+      setHandler(signal, (payload) => { this.#onFollowUp(verb, payload); }, {
         description:
           verb === 'undo'
             ? 'swap the old database back: {"by":…,"reason":…}'

@@ -9,7 +9,7 @@ import { hopeless, needsApproval, planDigest, shortDigest, type CopyReport, type
 import { renderPlan } from '../domain/render-plan.ts';
 import type { RunRecord } from '../domain/run.ts';
 import type { RestoreSpec } from '../domain/specs.ts';
-import { control, movingBytes, persist, quick } from './activities.ts';
+import { control, decisive, movingBytes, persist, quick } from './activities.ts';
 import { fail, failure, failureText, failureType } from './failures.ts';
 import { HumanGate } from './gate.ts';
 import { Journal, nowIso, runIdentity } from './journal.ts';
@@ -85,8 +85,7 @@ class Restore {
       return withLease(leaseInput(spec.target.cluster, 'change', this.#run), () =>
         this.#journal.step(
           'restore',
-          () =>
-            persist(site, (attempt) => movingBytes(site).restoreCluster({ spec, planned, run: this.#run, attempt })),
+          () => persist(site, () => movingBytes(site).restoreCluster({ spec, planned, run: this.#run })),
           reportNote,
         ),
       );
@@ -95,6 +94,7 @@ class Restore {
     this.#refuseDifferences(report);
     this.#done.push(`restored the whole of backup ${plan.facts.source.backup} into cluster ${spec.target.cluster}`);
     await this.#record(spec, planned, 'restored');
+    await this.#journal.step('finish', () => quick(site, (at) => at.finishCluster({ spec, planned, run: this.#run })));
     return this.#result('restored', planned);
   }
 
@@ -110,7 +110,7 @@ class Restore {
       this.#refuseDifferences(report);
       if (facts.kind === 'create') {
         const created = await this.#journal.step('name', () =>
-          quick(spec.target.site, (at) => at.nameCopy({ spec, planned, copy, run: this.#run })),
+          quick(spec.target.site, (at) => at.nameCopy({ spec, planned, oid: copy.oid, run: this.#run })),
         );
         this.#done.push(`created database ${created.database} from backup ${facts.source.backup}`);
       } else {
@@ -128,12 +128,12 @@ class Restore {
     const { site } = spec.target;
     const copy = await this.#journal.step(
       'restore beside',
-      () => persist(site, (attempt) => movingBytes(site).loadCopy({ spec, planned, run: this.#run, attempt })),
+      () => persist(site, () => movingBytes(site).loadCopy({ spec, planned, run: this.#run })),
       ({ seconds }) => `${code(planned.plan.facts.copyName ?? '')} in ${formatSeconds(seconds)}`,
     );
     const report = await this.#journal.step(
       'verify',
-      () => persist(site, () => movingBytes(site).verifyCopy({ spec, planned, copy, run: this.#run })),
+      () => persist(site, () => movingBytes(site).verifyCopy({ spec, planned, run: this.#run })),
       reportNote,
     );
     return { copy, report };
@@ -162,23 +162,26 @@ class Restore {
       );
       this.#refuseHopeless(plan);
       this.#showPlan(plan);
-      const decision =
-        approvedAtStart && round === 1 ? this.#journal.decisions.at(-1) : await this.#approval(spec, plan, note);
+      if (!approvedAtStart || round > 1) await this.#approval(spec, plan, note);
       try {
         await withLease(leaseInput(spec.target.cluster, 'change', this.#run), async () => {
           const swapped = await this.#journal.step(
             'swap',
-            () => quick(site, (at) => at.swap({ spec, plan, decision: decision ?? null, run: this.#run })),
-            ({ downtimeMs }) => `clients were refused for ${formatSeconds(downtimeMs / 1000)}`,
+            () => decisive(site, (at) => at.swap({ spec, planned, plan, run: this.#run })),
+            ({ downtimeMs }) =>
+              downtimeMs === null
+                ? 'an earlier attempt had done it'
+                : `clients were refused for ${formatSeconds(downtimeMs / 1000)}`,
           );
           this.#done.push(
-            `swapped ${plan.facts.target.database ?? ''}: OID ${String(plan.facts.liveOid)} is now ${plan.facts.oldName ?? ''}; ${formatCount(swapped.sessionsEnded, 'session')} ended, clients refused for ${formatSeconds(swapped.downtimeMs / 1000)}`,
+            `swapped ${plan.facts.target.database ?? ''}: OID ${String(plan.facts.target.liveOid)} is now ${plan.facts.oldName ?? ''}; ${formatCount(swapped.sessionsEnded, 'session')} ended${swapped.downtimeMs === null ? '' : `, clients refused for ${formatSeconds(swapped.downtimeMs / 1000)}`}`,
+            ...swapped.notes,
           );
         });
         return;
       } catch (error) {
         const type = failureType(error);
-        if (type !== 'PlanChanged' && type !== 'Busy') throw error;
+        if (type !== 'PlanChanged' && type !== 'SwapFailed' && type !== 'Busy') throw error;
         note = `The swap did not take place: ${failureText(error)}. It needs a new decision.`;
       }
     }
@@ -202,10 +205,12 @@ class Restore {
       try {
         await withLease(leaseInput(spec.target.cluster, 'change', this.#run), async () => {
           if (asked.verb === 'undo')
-            await this.#journal.step('undo', () => quick(site, (at) => at.undoSwap({ spec, plan, run: this.#run })));
+            await this.#journal.step('undo', () =>
+              decisive(site, (at) => at.undoSwap({ spec, planned, plan, run: this.#run })),
+            );
           else
             await this.#journal.step('release', () =>
-              quick(site, (at) => at.dropAside({ spec, plan, undone, run: this.#run })),
+              quick(site, (at) => at.dropAside({ spec, planned, plan, undone, run: this.#run })),
             );
         });
       } catch (error) {
@@ -328,10 +333,7 @@ class Restore {
     };
     await this.#journal.step(
       'record',
-      () =>
-        quick(spec.target.site, (at) =>
-          at.writeRecord({ repository: planned.repository, key, record, run: this.#run }),
-        ),
+      () => quick(spec.target.site, (at) => at.writeRecord({ repository: planned.repository, key, record })),
       () => key,
     );
   }

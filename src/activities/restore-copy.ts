@@ -1,0 +1,188 @@
+import type { DatabaseRecord, Manifest } from '../domain/manifest.ts';
+import { partOf } from '../domain/manifest.ts';
+import { HoldfastError } from '../domain/errors.ts';
+import type { CopyReport } from '../domain/plan.ts';
+import { copyReport } from '../domain/restore-report.ts';
+import type { RunIdentity } from '../domain/run.ts';
+import type { RestoreSpec } from '../domain/specs.ts';
+import { quoteIdent, type Server, type Session } from '../postgres/connection.ts';
+import { connectBeside, createCopy, dropCopy as dropOwnCopy, markLoaded } from '../postgres/restore/beside.ts';
+import { load } from '../postgres/restore/load.ts';
+import { analyzeDatabase } from '../postgres/restore/analyze.ts';
+import { verifyDatabase } from '../postgres/restore/verify.ts';
+import { applyProperties } from '../postgres/swap/properties.ts';
+import { findTools } from '../postgres/tools.ts';
+import { compressorFor } from '../streams/compress.ts';
+import { verified } from '../streams/verified.ts';
+import { serverOf, type Dependencies } from './dependencies.ts';
+import { plannedManifest, type PlannedRestore } from './plan-restore.ts';
+import type { Working } from './working.ts';
+
+export interface CopyInput {
+  readonly spec: RestoreSpec;
+  readonly planned: PlannedRestore;
+  readonly run: RunIdentity;
+}
+
+export interface LoadedCopy {
+  readonly oid: number;
+  readonly seconds: number;
+  /** What the load said without failing: the first ones. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Makes the copy and loads the backup's bytes of that one database into it. An earlier attempt's copy is dropped
+ * first. Changes nothing of the live database.
+ */
+export async function loadCopy(
+  deps: Dependencies,
+  { spec, planned, run }: CopyInput,
+  { signal, report }: Working,
+): Promise<LoadedCopy> {
+  const begin = performance.now();
+  const { server, manifest, record, copyName, avoid } = await situation(deps, spec, planned);
+  const content = partOf(manifest, 'content', record.name);
+  if (!content)
+    throw new HoldfastError(
+      'NoSuchBackup',
+      `backup ${manifest.id} has no content of '${record.name}'`,
+      'choose another backup',
+    );
+  const repository = deps.openRepository(planned.repository);
+  const session = await connectBeside(server, avoid, { applicationName: `holdfast restore ${run.short}`, signal });
+  try {
+    const tools = await findTools(session.versionNum, deps.toolPlaces(await deps.config()));
+    await createMissingRoles(session, planned.plan.facts.createRoles);
+    const copy = await createCopy(server, session, {
+      run: run.short,
+      name: copyName,
+      record,
+      owner: null,
+      tablespace: null,
+    });
+    await deps.failpoint('load:created');
+    const loaded = await load({
+      server,
+      tools,
+      database: copyName,
+      stored: verified(repository.read(content.object, { offset: content.offset, length: content.length }, signal), {
+        name: `${content.object}, database '${record.name}'`,
+        bytes: content.length,
+        sha256: content.sha256,
+      }),
+      compressor: content.compression === 'none' ? undefined : compressorFor(deps.compressors, content.compression),
+      dumpVersion: manifest.tools['pg_dump'] ?? manifest.server.version,
+      signal,
+      onProgress: (bytes) => {
+        report({ doing: `loading ${record.name}`, bytes, totalBytes: content.length });
+      },
+    });
+    await deps.failpoint('load:loaded');
+    await markLoaded(session, { name: copyName, run: run.short });
+    return {
+      oid: copy.oid,
+      seconds: (performance.now() - begin) / 1000,
+      notes: loaded.notes.map(({ message }) => message).slice(0, 10),
+    };
+  } finally {
+    await session.close();
+  }
+}
+
+/** How many tables are analyzed, or counted, at once. */
+const sessions = 2;
+
+/** Compares the copy with what the manifest says was in the dump, and gives it statistics. */
+export async function verifyCopy(
+  deps: Dependencies,
+  { spec, planned }: CopyInput,
+  { signal, report }: Working,
+): Promise<CopyReport> {
+  const { server, record, copyName } = await situation(deps, spec, planned);
+  const onProgress =
+    (doing: string) =>
+    ({ tablesDone, tablesTotal }: { readonly tablesDone: number; readonly tablesTotal: number }) => {
+      report({ doing, done: tablesDone, total: tablesTotal });
+    };
+  await analyzeDatabase({
+    server,
+    database: copyName,
+    sessions,
+    signal,
+    onProgress: onProgress(`analyzing ${copyName}`),
+  });
+  const found = await verifyDatabase({
+    server,
+    database: copyName,
+    record,
+    sessions,
+    signal,
+    onProgress: onProgress(`comparing ${copyName} with the manifest`),
+  });
+  return copyReport(found);
+}
+
+/** Gives a verified copy its properties and its final name. Done twice is done once. */
+export async function nameCopy(
+  deps: Dependencies,
+  { spec, planned, run }: CopyInput,
+  oid: number,
+): Promise<{ readonly database: string }> {
+  const { server, record, copyName, avoid } = await situation(deps, spec, planned);
+  const name = planned.plan.facts.target.database ?? record.name;
+  const session = await connectBeside(server, avoid, { applicationName: `holdfast restore ${run.short}` });
+  try {
+    const [found] = await session.query<{ readonly name: string }>(
+      'SELECT datname::text AS name FROM pg_database WHERE oid = $1',
+      [oid],
+    );
+    if (found?.name === name) return { database: name };
+    if (found?.name !== copyName) {
+      throw new HoldfastError(
+        'PlanChanged',
+        `the copy (OID ${String(oid)}) is ${found ? `named '${found.name}'` : 'gone'}, not '${copyName}'`,
+        'somebody renamed or dropped it: start the restore again',
+      );
+    }
+    if (record.properties) await applyProperties(session, copyName, record.properties);
+    await session.query(`ALTER DATABASE ${quoteIdent(copyName)} RENAME TO ${quoteIdent(name)}`);
+    return { database: name };
+  } finally {
+    await session.close();
+  }
+}
+
+/** Drops what this run made and nothing else; that there is nothing is a success. */
+export async function dropCopy(deps: Dependencies, { spec, planned, run }: CopyInput): Promise<void> {
+  const { copyName } = planned.plan.facts;
+  if (copyName === null) return;
+  const server = await serverOf(deps, spec.target);
+  const session = await connectBeside(server, [copyName], { applicationName: `holdfast restore ${run.short}` });
+  try {
+    await dropOwnCopy(server, session, { name: copyName, run: run.short });
+  } finally {
+    await session.close();
+  }
+}
+
+async function situation(
+  deps: Dependencies,
+  spec: RestoreSpec,
+  planned: PlannedRestore,
+): Promise<{ server: Server; manifest: Manifest; record: DatabaseRecord; copyName: string; avoid: string[] }> {
+  const manifest = await plannedManifest(deps, planned);
+  const record = manifest.databases.find(({ name }) => name === spec.argument.database);
+  const { copyName, oldName, target } = planned.plan.facts;
+  if (!record || copyName === null)
+    throw new HoldfastError('Unexpected', 'the plan is not one of a single database', 'report this as a bug');
+  const avoid = [copyName, ...[oldName, target.database].filter((name) => name !== null)];
+  return { server: await serverOf(deps, spec.target), manifest, record, copyName, avoid };
+}
+
+async function createMissingRoles(session: Session, roles: readonly string[]): Promise<void> {
+  for (const role of roles) {
+    const [found] = await session.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
+    if (!found) await session.query(`CREATE ROLE ${quoteIdent(role)} NOLOGIN`);
+  }
+}

@@ -1,0 +1,26 @@
+import type { RepositorySpec } from '../domain/specs.ts';
+import type { RunRecord } from '../domain/run.ts';
+import type { Dependencies } from './dependencies.ts';
+import type { Working } from './working.ts';
+
+export interface RecordInput {
+  readonly repository: RepositorySpec;
+  readonly key: string;
+  readonly record: RunRecord;
+}
+
+/** Writes a run's record, once; the same record again is a success. */
+export async function writeRecord(
+  deps: Dependencies,
+  { repository, key, record }: RecordInput,
+  { signal }: Working,
+): Promise<void> {
+  const store = deps.openRepository(repository);
+  await store.check();
+  await store.put(
+    key,
+    { run: record.run.short, attempt: 1 },
+    new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`),
+    signal,
+  );
+}

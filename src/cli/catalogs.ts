@@ -1,0 +1,107 @@
+import { findBackup, type Backup, type Unreadable } from '../domain/catalog.ts';
+import type { Config } from '../domain/config.ts';
+import { HoldfastError } from '../domain/errors.ts';
+import { backupIdSchema } from '../domain/ids.ts';
+import { repositorySpec, type RepositorySpec } from '../domain/specs.ts';
+import { readCatalog } from '../storage/catalog.ts';
+import { openDirectory } from '../storage/directory.ts';
+import type { Repository } from '../storage/repository.ts';
+
+/** Read from where this command runs: the same files that the workers see, if the same mount is here. */
+export interface Catalogs {
+  readonly backups: readonly Located[];
+  readonly unreadable: readonly (Unreadable & { readonly repository: string })[];
+  /** Repositories that can't be read from here. */
+  readonly unreachable: readonly { readonly repository: string; readonly error: HoldfastError }[];
+}
+
+export interface Located {
+  readonly repository: string;
+  readonly backup: Backup;
+}
+
+/** @param only one repository by its name; default: all of the configuration. Throws InvalidArgument for an unknown name. */
+export async function readCatalogs(config: Config, only?: string): Promise<Catalogs> {
+  const names = only === undefined ? Object.keys(config.repositories) : [only];
+  const specs = names.map((name) => repositorySpec(config, name));
+  const read = await Promise.all(specs.map(readOne));
+  return {
+    backups: read.flatMap(({ backups }) => backups),
+    unreadable: read.flatMap(({ unreadable }) => unreadable),
+    unreachable: read.flatMap(({ unreachable }) => unreachable),
+  };
+}
+
+async function readOne(spec: RepositorySpec): Promise<Catalogs> {
+  const { name } = spec;
+  try {
+    const { backups, unreadable } = await readCatalog(openDirectory(spec));
+    return {
+      backups: backups.map((backup) => ({ repository: name, backup })),
+      unreadable: unreadable.map((one) => ({ ...one, repository: name })),
+      unreachable: [],
+    };
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    return { backups: [], unreadable: [], unreachable: [{ repository: name, error: seenFromHere(error, spec) }] };
+  }
+}
+
+/** A command runs where people are, which is often not where the mount is. */
+function seenFromHere(error: HoldfastError, { name, directory }: RepositorySpec): HoldfastError {
+  return new HoldfastError(
+    error.type,
+    `repository ${name} can't be read from here: ${error.message}`,
+    `run this where ${directory} is mounted, for example in the worker's pod; if this is the place: ${error.hint}`,
+    { cause: error },
+  );
+}
+
+/**
+ * One backup by its id, or the name of its file, or `latest` of a cluster. Throws NoSuchBackup, InvalidArgument where
+ * the id alone doesn't tell which one is meant, or why a repository can't be read, if the backup may lie there.
+ */
+export function locate(catalogs: Catalogs, asked: string, cluster: string | undefined): Located {
+  const parsed = backupIdSchema.safeParse(asked);
+  if (!parsed.success)
+    throw new HoldfastError(
+      'InvalidArgument',
+      `'${asked}' is not the id of a backup`,
+      "give an id as listed by 'holdfast backups list', or latest with --cluster",
+    );
+  const id = parsed.data;
+  const found =
+    cluster === undefined
+      ? catalogs.backups.filter(({ backup }) => backup.manifest.id === id)
+      : inCluster(catalogs, id, cluster);
+  const [first, second] = found;
+  if (first && !second) return first;
+  if (first) {
+    const clusters = [...new Set(found.map(({ backup }) => backup.manifest.cluster))];
+    throw new HoldfastError(
+      'InvalidArgument',
+      `'${id}' is a backup of more than one cluster or repository: ${found.map((one) => `${one.backup.manifest.cluster} in ${one.repository}`).join(', ')}`,
+      `name the cluster, for example --cluster ${clusters[0] ?? ''}`,
+    );
+  }
+  const [unreachable] = catalogs.unreachable;
+  if (unreachable) throw unreachable.error;
+  if (id === 'latest' && cluster === undefined)
+    throw new HoldfastError('InvalidArgument', "'latest' is meant of one cluster", 'name it with --cluster');
+  throw new HoldfastError('NoSuchBackup', `no backup is named '${id}'`, "see 'holdfast backups list'");
+}
+
+function inCluster(catalogs: Catalogs, id: string, cluster: string): Located[] {
+  const catalog = { backups: catalogs.backups.map(({ backup }) => backup), unreadable: catalogs.unreadable };
+  try {
+    const backup = findBackup(catalog, { cluster, backup: id });
+    return catalogs.backups.filter((located) => located.backup === backup);
+  } catch (error) {
+    // It may lie where nobody could look.
+    const [unreachable] = catalogs.unreachable;
+    throw unreachable ? unreachable.error : error;
+  }
+}
+
+export const openLocated = (config: Config, { repository }: Located): Repository =>
+  openDirectory(repositorySpec(config, repository));

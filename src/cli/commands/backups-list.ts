@@ -1,0 +1,64 @@
+import type { Command } from 'commander';
+import { exitCodes } from '../exit-codes.ts';
+import { reported } from '../command-error.ts';
+import { withExamples, type Shell } from '../shell.ts';
+
+interface ListOptions {
+  readonly cluster?: string;
+  readonly repository?: string;
+}
+
+export function addBackupsList(parent: Command, shell: Shell): void {
+  const command = parent
+    .command('list')
+    .summary('list the backups')
+    .description(
+      "Lists the backups in the repositories of the configuration, newest first. Reads the repositories from where the command runs: where the mount isn't here, run it in the worker's pod.",
+    )
+    .option('--cluster <name>', 'only backups of this cluster')
+    .option('--repository <name>', 'only this repository')
+    .action(async ({ cluster, repository }: ListOptions, self: Command) => {
+      const { output, configFile } = shell.call(self);
+      const { loadConfiguration } = await import('../configuration.ts');
+      const { readCatalogs } = await import('../catalogs.ts');
+      const { backupDocument, showBackups } = await import('../show-backups.ts');
+      const { config } = await loadConfiguration(shell.context, configFile);
+      const catalogs = await readCatalogs(config, repository);
+      const [unreachable] = catalogs.unreachable;
+      if (unreachable && catalogs.backups.length + catalogs.unreadable.length === 0) throw unreachable.error;
+      const backups = catalogs.backups
+        .filter(({ backup }) => cluster === undefined || backup.manifest.cluster === cluster)
+        .sort((a, b) =>
+          a.backup.manifest.cluster < b.backup.manifest.cluster
+            ? -1
+            : a.backup.manifest.cluster > b.backup.manifest.cluster
+              ? 1
+              : 0,
+        );
+      const shown = { ...catalogs, backups };
+      if (backups.length === 0) {
+        const known =
+          cluster === undefined || Object.hasOwn(config.clusters, cluster)
+            ? ''
+            : ', and the configuration knows no such cluster';
+        output.line(`no backups${cluster === undefined ? '' : ` of cluster ${cluster}${known}`}`);
+      }
+      showBackups(output, shown, shell.context.clock.now());
+      output.document({
+        backups: backups.map(backupDocument),
+        unreadable: catalogs.unreadable,
+        unreachable: catalogs.unreachable.map(({ repository: name, error }) => ({
+          repository: name,
+          type: error.type,
+          message: error.message,
+          hint: error.hint,
+        })),
+      });
+      for (const { error } of catalogs.unreachable) if (!output.json) output.error(reported(error));
+      if (unreachable) shell.exitCode = exitCodes.unreachable;
+    });
+  withExamples(command, [
+    ['holdfast backups list', 'everything'],
+    ['holdfast backups list --cluster jigga --json', 'one cluster, for a program'],
+  ]);
+}

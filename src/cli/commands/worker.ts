@@ -1,0 +1,62 @@
+import { Option, type Command } from 'commander';
+import { address, duration, positiveInteger, siteName } from '../options.ts';
+import { withExamples, type Shell } from '../shell.ts';
+
+interface WorkerOptions {
+  readonly site?: readonly string[];
+  readonly health: string;
+  readonly metrics?: string;
+  readonly slots: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  readonly grace: number;
+}
+
+export function addWorker(parent: Command, shell: Shell): void {
+  const command = parent
+    .command('worker')
+    .summary('do the work: run workflows and activities')
+    .description(
+      'Runs a worker until SIGTERM or Ctrl-C. Start one beside every site whose clusters it shall reach: it needs the PostgreSQL client tools, the repository mounted, and the same configuration. Logs are JSON lines on stderr. When asked to stop it gives running work its time, then hands it to another worker.',
+    )
+    .option('--site <name>', 'do the work of this site; give it again for more (default: main)', siteName)
+    .option('--slots <number>', 'how many dumps, restores and verifications run at once', positiveInteger, 2)
+    .option('--health <host:port>', 'serve /healthz, /readyz and /metrics here', address, '127.0.0.1:8080')
+    .option(
+      '--metrics <host:port>',
+      "serve the Temporal SDK's own Prometheus metrics here (default: not served)",
+      address,
+    )
+    .addOption(
+      new Option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn', 'error']).default('info'),
+    )
+    .addOption(
+      new Option('--grace <time>', 'how long running work may go on after SIGTERM')
+        .argParser(duration)
+        .default(30_000, '30s'),
+    )
+    .action(async (options: WorkerOptions, self: Command) => {
+      const { context } = shell;
+      const { configFile } = shell.call(self);
+      const { loadConfiguration } = await import('../configuration.ts');
+      const { path } = await loadConfiguration(context, configFile);
+      const { runWorker } = await import('../../worker/run.ts');
+      await runWorker({
+        readConfig: async () => (await loadConfiguration(context, path)).config,
+        environment: context.environment,
+        sites: options.site ?? ['main'],
+        slots: options.slots,
+        healthAddress: options.health,
+        temporalMetricsAddress: options.metrics,
+        logLevel: options.logLevel,
+        graceMs: options.grace,
+      });
+    });
+  withExamples(command, [
+    ['holdfast worker', 'the work of site main'],
+    ['holdfast worker --site tokyo --site osaka --slots 4', 'the work of two sites, four dumps at once'],
+    [
+      'holdfast worker --health 0.0.0.0:8080 --metrics 0.0.0.0:9464',
+      'in a pod, where the kubelet and Prometheus come from outside',
+    ],
+  ]);
+}

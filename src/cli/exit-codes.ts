@@ -1,0 +1,76 @@
+import type { ErrorType } from '../domain/errors.ts';
+
+/** What a script learns from `holdfast` without reading its text. Numbers are never given another meaning. */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  configuration: 3,
+  notFound: 4,
+  unreachable: 5,
+  refused: 6,
+  busy: 7,
+  damaged: 8,
+  waits: 9,
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** For `holdfast --help` and the reference. */
+export const exitCodeMeanings: readonly (readonly [code: ExitCode, meaning: string])[] = [
+  [0, 'done'],
+  [1, 'the run failed, was cancelled or terminated'],
+  [2, 'wrong usage: an unknown option, an argument that is not valid'],
+  [3, 'the configuration is not valid, has changed, or asks for what is not built yet'],
+  [4, 'no such backup, no such run'],
+  [5, 'Temporal, PostgreSQL or the repository is out of reach or refuses access, or no worker is there'],
+  [6, 'refused: rejected, expired, not taken, or a plan that can not be carried out'],
+  [7, 'the cluster is busy with another run'],
+  [8, 'a backup is partial or damaged'],
+  [9, 'a plan waits for a decision (status, and restore without a terminal)'],
+  [130, 'interrupted by Ctrl-C: what was followed goes on'],
+];
+
+/** How a command ends beside the failures that Holdfast's engine names. */
+export type CommandErrorType = 'Cancelled' | 'Interrupted' | 'Terminated' | 'TimedOut';
+
+const codes: Readonly<Record<ErrorType | CommandErrorType, ExitCode>> = {
+  BackupPartial: exitCodes.damaged,
+  Busy: exitCodes.busy,
+  Cancelled: exitCodes.failed,
+  ConfigurationChanged: exitCodes.configuration,
+  ConfigurationInvalid: exitCodes.configuration,
+  DecisionRefused: exitCodes.refused,
+  DumpFailed: exitCodes.failed,
+  Expired: exitCodes.refused,
+  Interrupted: exitCodes.interrupted,
+  InvalidArgument: exitCodes.usage,
+  NameTaken: exitCodes.failed,
+  NoSuchBackup: exitCodes.notFound,
+  NoSuchRun: exitCodes.notFound,
+  NotBuiltYet: exitCodes.configuration,
+  NoWorker: exitCodes.unreachable,
+  ObjectDamaged: exitCodes.damaged,
+  PlanChanged: exitCodes.refused,
+  PlanHopeless: exitCodes.refused,
+  PostgresRefused: exitCodes.unreachable,
+  PostgresUnavailable: exitCodes.unreachable,
+  Rejected: exitCodes.refused,
+  RestoreFailed: exitCodes.failed,
+  StoreFull: exitCodes.failed,
+  StoreNotMounted: exitCodes.unreachable,
+  StoreUnavailable: exitCodes.unreachable,
+  SwapFailed: exitCodes.failed,
+  TargetNotEmpty: exitCodes.refused,
+  TemporalUnavailable: exitCodes.unreachable,
+  Terminated: exitCodes.failed,
+  TimedOut: exitCodes.failed,
+  ToolFailed: exitCodes.failed,
+  ToolMissing: exitCodes.failed,
+  ToolTooOld: exitCodes.failed,
+  Unexpected: exitCodes.failed,
+  VerificationFailed: exitCodes.damaged,
+};
+
+export const exitCodeOf = (type: ErrorType | CommandErrorType): ExitCode => codes[type];

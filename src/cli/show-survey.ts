@@ -1,0 +1,133 @@
+import { commandsFor } from './type-this.ts';
+import { movingText } from './moving.ts';
+import type { Output, Row } from './output.ts';
+import { showCommands } from './show-run.ts';
+import { styled, type Span } from './spans.ts';
+import type { PolicyState, Survey } from './survey.ts';
+import { formatAge, formatUtc, formatUtcMinute } from './times.ts';
+import type { Look } from './watch.ts';
+
+export function showSurvey(output: Output, survey: Survey, nowMs: number): void {
+  if (!survey.workerPolls) output.warn("no worker polls the task queue holdfast: start one with 'holdfast worker'");
+  for (const { error } of survey.unreachable) {
+    output.warn(error.message);
+    output.warn('for its policies the newest successful run is shown instead of the newest good backup');
+  }
+  if (survey.policies.length > 0)
+    output.table(
+      ['CLUSTER', 'POLICY', 'NEWEST GOOD BACKUP', 'AGE', 'SCHEDULE'],
+      survey.policies.map((state) => policyRow(state, nowMs)),
+    );
+  for (const cluster of survey.unprotected)
+    output.line(styled('yellow', `cluster ${cluster} has no policy: nothing backs it up`));
+
+  output.line();
+  output.line(styled('bold', survey.open.length === 0 ? 'no open runs' : 'open runs'));
+  for (const { run, look } of survey.open) {
+    output.line(
+      '  ',
+      styled('bold', run),
+      `  ${stateOf(look)}`,
+      styled('dim', ` (started ${formatAge(look.startedAt, nowMs)} ago)`),
+    );
+    for (const moving of look.moving) output.line('    ', movingText(moving, undefined));
+  }
+  const waiting = survey.open.flatMap(({ run, look }) =>
+    look.progress && look.progress.waitingFor !== null ? [{ run, progress: look.progress }] : [],
+  );
+  if (waiting.length > 0) {
+    output.line();
+    output.line(styled('yellow', 'waits for a person'));
+    for (const { run, progress } of waiting) {
+      output.line(
+        '  ',
+        styled('bold', run),
+        progress.waitingFor === 'decision'
+          ? `  a decision until ${progress.expiresAt ?? ''}`
+          : '  release or undo, for as long as it takes',
+      );
+      if (progress.waitingFor === 'decision')
+        output.line('    ', styled('dim', `holdfast status ${run}  shows the plan`));
+      showCommands(
+        output,
+        commandsFor(run, progress).map((command) => `  ${command}`),
+      );
+    }
+  }
+  if (survey.failures.length > 0) {
+    output.line();
+    output.line(styled('red', 'recent failures'));
+    for (const { run, error } of survey.failures) {
+      output.line(
+        '  ',
+        styled('bold', run.workflowId),
+        `  ${formatUtc(run.closedAt ?? run.startedAt)}  `,
+        styled('red', error.type),
+      );
+      output.line(`    ${error.message}`);
+      output.line('    ', styled('dim', `next: ${error.hint}`));
+    }
+  }
+}
+
+function policyRow({ policy, cluster, newestGood, freshness }: PolicyState, nowMs: number): Row {
+  const newest: Span = newestGood ? newestGood.id : styled('red', 'NONE');
+  return [cluster, policy, newest, newestGood ? formatAge(newestGood.at, nowMs) : '', scheduleSpan(freshness)];
+}
+
+function scheduleSpan(freshness: PolicyState['freshness']): Span {
+  switch (freshness.state) {
+    case 'in time':
+      return styled('green', 'in time');
+    case 'overdue':
+      return styled('red', `OVERDUE since ${formatUtcMinute(freshness.since)}`);
+    case 'not scheduled':
+      return styled('dim', 'not scheduled');
+  }
+}
+
+function stateOf({ progress, workflow }: Look): string {
+  if (!progress) return `${workflow}, no worker answers`;
+  const step = progress.steps.findLast(({ status }) => status === 'running' || status === 'waiting');
+  if (progress.waitingFor === 'follow-up') return 'waits for release or undo';
+  return step ? step.name : 'between two steps';
+}
+
+export function surveyDocument({ policies, unprotected, unreachable, open, failures, workerPolls }: Survey) {
+  return {
+    workerPolls,
+    policies: policies.map(({ newestGood, freshness, ...rest }) => ({
+      ...rest,
+      newestGood: newestGood && { ...newestGood, at: newestGood.at.toISOString() },
+      schedule: freshness.state,
+      overdueSince: freshness.state === 'overdue' ? freshness.since.toISOString() : null,
+    })),
+    clustersWithoutPolicy: unprotected,
+    unreachable: unreachable.map(({ repository, error }) => ({
+      repository,
+      type: error.type,
+      message: error.message,
+      hint: error.hint,
+    })),
+    open: open.map(({ run, look }) => ({
+      run,
+      workflow: look.workflow,
+      startedAt: look.startedAt.toISOString(),
+      step: look.progress?.steps.findLast(({ status }) => status === 'running' || status === 'waiting')?.name ?? null,
+      waitingFor: look.progress?.waitingFor ?? null,
+      expiresAt: look.progress?.expiresAt ?? null,
+      plan: look.progress?.planDigest ?? null,
+      workerAnswers: look.progress !== undefined,
+      moving: look.moving,
+      next: look.progress ? commandsFor(run, look.progress) : [],
+    })),
+    failures: failures.map(({ run, error }) => ({
+      run: run.workflowId,
+      workflow: run.type,
+      closedAt: run.closedAt?.toISOString() ?? null,
+      type: error.type,
+      message: error.message,
+      hint: error.hint,
+    })),
+  };
+}

@@ -1,0 +1,73 @@
+import type { TemporalConnection } from '../client/connect.ts';
+import type { Config } from '../domain/config.ts';
+import type { Context } from './context.ts';
+import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { follow } from './follow.ts';
+import type { Output } from './output.ts';
+import { decisionWatcher, endOfRestore } from './restoring.ts';
+import { runDocument, showRun } from './show-run.ts';
+import { runSeconds } from './starting.ts';
+import { showPruned, showTaken } from './show-results.ts';
+import { showSurvey, surveyDocument } from './show-survey.ts';
+import { survey } from './survey.ts';
+import { reported } from './command-error.ts';
+import { watchRun, type Look, type Watch } from './watch.ts';
+
+export async function statusOfAll(
+  output: Output,
+  config: Config,
+  temporal: TemporalConnection,
+  nowMs: number,
+): Promise<ExitCode> {
+  const found = await survey(config, temporal, nowMs);
+  showSurvey(output, found, nowMs);
+  output.document(surveyDocument(found));
+  return found.open.some(({ look }) => waits(look)) ? exitCodes.waits : exitCodes.ok;
+}
+
+/** A run that failed is shown with its failure; that it failed is no failure of this command. */
+export async function runStatus(output: Output, temporal: TemporalConnection, run: string): Promise<ExitCode> {
+  const watch = watchRun(temporal, run);
+  const look = await watch.look();
+  showRun(output, run, look);
+  const failure = look.open ? undefined : await failureOf(watch);
+  if (failure) {
+    output.line(`${failure.type}: ${failure.message}`);
+    output.line(`  next: ${failure.hint}`);
+  }
+  output.document({ ...runDocument(run, look), failure: failure ?? null });
+  return waits(look) ? exitCodes.waits : exitCodes.ok;
+}
+
+/** As the command that started the run shows it, to the same end. */
+export async function followStatus(
+  context: Context,
+  output: Output,
+  temporal: TemporalConnection,
+  run: string,
+): Promise<ExitCode> {
+  const watch = watchRun(temporal, run);
+  const followed = await follow(context, output, watch, { onProgress: decisionWatcher(output, run) });
+  switch (followed.look.workflow) {
+    case 'backup':
+      showTaken(output, run, await watch.outcome(), runSeconds(followed.look));
+      return exitCodes.ok;
+    case 'prune':
+      showPruned(output, run, await watch.outcome(), followed.look.progress?.subject.endsWith('(dry run)') ?? false);
+      return exitCodes.ok;
+    default:
+      return endOfRestore(output, run, followed, () => watch.outcome());
+  }
+}
+
+const waits = ({ open, progress }: Look) => open && progress?.waitingFor === 'decision';
+
+async function failureOf(watch: Watch) {
+  try {
+    await watch.outcome();
+    return undefined;
+  } catch (error) {
+    const { type, message, hint } = reported(error);
+    return { type, message, hint };
+  }
+}

@@ -1,0 +1,122 @@
+import type { TemporalConnection } from '../client/connect.ts';
+import { isPolled } from '../client/pollers.ts';
+import { listRuns, type ListedRun } from '../client/runs.ts';
+import { isGood } from '../domain/catalog.ts';
+import type { Config } from '../domain/config.ts';
+import { controlQueue } from '../domain/ids.ts';
+import { readCatalogs, type Catalogs } from './catalogs.ts';
+import { reported, type Reported } from './command-error.ts';
+import { freshness, type Freshness } from './freshness.ts';
+import { watchRun, type Look } from './watch.ts';
+
+/** What `holdfast status` knows: the backups of every policy, open runs, and what failed lately. */
+export interface Survey {
+  readonly policies: readonly PolicyState[];
+  readonly unprotected: readonly string[];
+  readonly unreachable: Catalogs['unreachable'];
+  readonly open: readonly { readonly run: string; readonly look: Look }[];
+  readonly failures: readonly { readonly run: ListedRun; readonly error: Reported }[];
+  readonly workerPolls: boolean;
+}
+
+export interface PolicyState {
+  readonly policy: string;
+  readonly cluster: string;
+  readonly newestGood: NewestGood | null;
+  readonly freshness: Freshness;
+}
+
+export interface NewestGood {
+  readonly id: string;
+  readonly at: Date;
+  /** `run`: the repository can't be read from here, so this is the newest backup run that Temporal remembers. */
+  readonly source: 'repository' | 'run';
+}
+
+const openAtMost = 50;
+const closedLookedThrough = 500;
+const failuresAtMost = 5;
+
+export async function survey(config: Config, temporal: TemporalConnection, nowMs: number): Promise<Survey> {
+  const { client, namespace } = temporal;
+  const [catalogs, open, closed, workerPolls] = await Promise.all([
+    readCatalogs(config),
+    listRuns(client, { open: true, limit: openAtMost }),
+    listRuns(client, { open: false, limit: closedLookedThrough }),
+    isPolled(client, namespace, controlQueue),
+  ]);
+  const protectedClusters = new Set(Object.values(config.policies).map(({ cluster }) => cluster));
+  return {
+    policies: policyStates(config, catalogs, closed, nowMs),
+    unprotected: Object.keys(config.clusters).filter((cluster) => !protectedClusters.has(cluster)),
+    unreachable: catalogs.unreachable,
+    open: await Promise.all(
+      open.map(async ({ workflowId }) => ({ run: workflowId, look: await watchRun(temporal, workflowId).look() })),
+    ),
+    failures: await recentFailures(temporal, closed),
+    workerPolls,
+  };
+}
+
+export function policyStates(
+  config: Config,
+  catalogs: Pick<Catalogs, 'backups' | 'unreachable'>,
+  closed: readonly ListedRun[],
+  nowMs: number,
+): PolicyState[] {
+  const unreachable = new Set(catalogs.unreachable.map(({ repository }) => repository));
+  return Object.entries(config.policies).map(([name, policy]) => {
+    const newestGood =
+      policy.repository !== undefined && unreachable.has(policy.repository)
+        ? newestRun(closed, name)
+        : newestBackup(catalogs.backups, name, policy.cluster);
+    return {
+      policy: name,
+      cluster: policy.cluster,
+      newestGood: newestGood ?? null,
+      freshness: freshness(newestGood?.at, policy, nowMs),
+    };
+  });
+}
+
+function newestBackup(backups: Catalogs['backups'], policy: string, cluster: string): NewestGood | undefined {
+  const own = backups.filter(
+    ({ backup }) => backup.manifest.policy === policy && backup.manifest.cluster === cluster && isGood(backup),
+  );
+  const newest = own.reduce<Catalogs['backups'][number] | undefined>(
+    (best, one) => (best === undefined || one.backup.manifest.startedAt > best.backup.manifest.startedAt ? one : best),
+    undefined,
+  );
+  return (
+    newest && { id: newest.backup.manifest.id, at: new Date(newest.backup.manifest.startedAt), source: 'repository' }
+  );
+}
+
+function newestRun(closed: readonly ListedRun[], policy: string): NewestGood | undefined {
+  const run = closed.find(
+    ({ type, status, workflowId }) => type === 'backup' && status === 'COMPLETED' && policyOfRun(workflowId) === policy,
+  );
+  return run && { id: run.workflowId, at: run.startedAt, source: 'run' };
+}
+
+/** `backup/jigga-daily-2026-11-21T02:00:00Z` was started by its schedule, `backup/jigga-daily/1a2b3c4d` by hand. */
+export function policyOfRun(workflowId: string): string | undefined {
+  return /^backup\/([a-z0-9-]+?)(?:-\d{4}-\d\d-\d\dT[0-9:.]+Z|\/[^/]+)$/.exec(workflowId)?.[1];
+}
+
+/** The newest that a person should know of. Those that a person ended are no failures. */
+async function recentFailures(temporal: TemporalConnection, closed: readonly ListedRun[]): Promise<Survey['failures']> {
+  const failed = closed.filter(
+    ({ status }) => status === 'FAILED' || status === 'TIMED_OUT' || status === 'TERMINATED',
+  );
+  return Promise.all(
+    failed.slice(0, failuresAtMost).map(async (run) => {
+      try {
+        await watchRun(temporal, run.workflowId).outcome();
+      } catch (error) {
+        return { run, error: reported(error) };
+      }
+      return { run, error: reported(new Error('it has been started again under the same id since')) };
+    }),
+  );
+}

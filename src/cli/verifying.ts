@@ -1,0 +1,86 @@
+import { verifyStored } from '../activities/verify-stored.ts';
+import type { Config } from '../domain/config.ts';
+import { formatBytes, formatSeconds } from '../domain/format.ts';
+import { findTool } from '../process/environment.ts';
+import { findCompressors } from '../streams/compress.ts';
+import { locate, openLocated, readCatalogs } from './catalogs.ts';
+import { CommandError } from './command-error.ts';
+import type { Context } from './context.ts';
+import { movingText, Rate } from './moving.ts';
+import type { Output } from './output.ts';
+import { styled } from './spans.ts';
+
+/** Between two changes of the live line: it is told of every chunk. */
+const liveEveryMs = 250;
+
+/** Reads a backup back, whole, as the worker's own verification does. Damage is an outcome, not an error. */
+export async function verifyBackup(
+  context: Context,
+  output: Output,
+  config: Config,
+  asked: { readonly id: string; readonly cluster: string | undefined },
+  signal: AbortSignal,
+): Promise<'passed' | 'failed'> {
+  const located = locate(await readCatalogs(config), asked.id, asked.cluster);
+  const { manifest } = located.backup;
+  const find = (name: string) => findTool(name, context.environment['PATH']);
+  const compressors = await findCompressors(find, signal);
+  const startedMs = context.clock.now();
+  try {
+    const found = await verifyStored(openLocated(config, located), manifest, compressors, {
+      signal,
+      onProgress: liveProgress(context, output, manifest.id),
+    });
+    const seconds = (context.clock.now() - startedMs) / 1000;
+    output.live(null);
+    if (found.outcome === 'passed') {
+      const read = `${formatBytes(found.storedBytes)} stored, ${formatBytes(found.plainBytes)} unpacked`;
+      output.line(styled('green', 'passed'), `  ${manifest.id}: ${read}, in ${formatSeconds(seconds)}`);
+    } else {
+      output.line(styled('red', 'DAMAGED'), `  ${manifest.id}`);
+      for (const damage of found.damage) output.line(`  ${damage}`);
+      output.warn('nothing was written: only a verification by a worker keeps the backup from being restored');
+    }
+    const { outcome, damage, storedBytes, plainBytes } = found;
+    output.document({
+      id: manifest.id,
+      cluster: manifest.cluster,
+      repository: located.repository,
+      outcome,
+      damage,
+      storedBytes,
+      plainBytes,
+      seconds,
+    });
+    return outcome;
+  } catch (error) {
+    output.live(null);
+    if (signal.aborted)
+      throw new CommandError(
+        'Interrupted',
+        `backup ${manifest.id} was not read to its end`,
+        'nothing was changed; verify it again when you like',
+      );
+    throw error;
+  }
+}
+
+function liveProgress({ clock }: Context, output: Output, id: string): (bytes: number, totalBytes: number) => void {
+  const rate = new Rate();
+  let shownAtMs = 0;
+  return (bytes, totalBytes) => {
+    const nowMs = clock.now();
+    if (!output.terminal || nowMs - shownAtMs < liveEveryMs) return;
+    shownAtMs = nowMs;
+    const moving = {
+      activity: 'verify',
+      attempt: 1,
+      doing: `reading ${id}`,
+      bytes,
+      totalBytes,
+      done: undefined,
+      total: undefined,
+    };
+    output.live(['  ', movingText(moving, rate.observe(moving, nowMs))]);
+  };
+}

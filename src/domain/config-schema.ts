@@ -1,0 +1,231 @@
+import { z } from 'zod';
+import { cronFlaw } from './cron.ts';
+import { durationSchema } from './duration.ts';
+import { logicalDirectory, nameSchema } from './ids.ts';
+
+/**
+ * holdfast.yaml. One schema for the whole of what users of this field write, also for what this version can't do
+ * yet: `unbuilt` in config.ts names each such member, and nothing that it names is ever accepted and ignored.
+ *
+ * What a refinement checks doesn't reach the JSON Schema by itself: `meta` says it again, for editors.
+ */
+
+const absolutePath = z.string().startsWith('/', 'must be an absolute path');
+
+/** Where a secret lies; its value is read in activities only and never enters a workflow's history. */
+export const secretSchema = z
+  .strictObject({
+    env: z.string().min(1).optional().describe("name of an environment variable of the worker's process"),
+    file: absolutePath.optional().describe('a file that holds the value'),
+  })
+  .refine((secret) => (secret.env === undefined) !== (secret.file === undefined), 'must have exactly one of env, file')
+  .meta({ minProperties: 1, maxProperties: 1 });
+export type SecretReference = Readonly<z.infer<typeof secretSchema>>;
+
+const kubernetesName = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'must be the name of a Kubernetes object');
+
+const serverSchema = z.strictObject({
+  host: z
+    .string()
+    .regex(/^[^\s,]+$/, 'must be one host name, address or directory, without commas and white space')
+    .describe('host name, address, or directory of the Unix socket'),
+  port: z.number().int().min(1).max(65535).default(5432),
+  user: z.string().min(1).default('postgres').describe('a superuser: only it can read roles with their passwords'),
+  password: secretSchema.optional(),
+  database: z.string().min(1).default('postgres').describe('the maintenance database to connect to'),
+  sslmode: z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full']).default('prefer'),
+  sslrootcert: absolutePath.optional().describe('certificates of the authorities that sslmode verify-… trusts'),
+});
+
+const statefulsetSchema = z.strictObject({
+  namespace: kubernetesName,
+  name: kubernetesName.describe("name of the StatefulSet; its first pod is this name and '-0'"),
+  secret: kubernetesName.describe('holds user and password, under the names that images and charts use'),
+  service: kubernetesName.optional().describe('default: the one that the StatefulSet names'),
+  walVolume: kubernetesName.optional().describe('a volume claim that archived WAL lies on today'),
+});
+
+const cnpgSchema = z.strictObject({
+  namespace: kubernetesName,
+  name: kubernetesName.describe('name of the Cluster'),
+  superuserSecret: kubernetesName
+    .optional()
+    .describe("default: the Cluster's own <name>-superuser, where superuser access is enabled"),
+});
+
+const clusterSchema = z
+  .strictObject({
+    server: serverSchema.optional(),
+    statefulset: statefulsetSchema.optional(),
+    cnpg: cnpgSchema.optional(),
+    wal: z
+      .strictObject({ repository: nameSchema })
+      .optional()
+      .describe('stream the write-ahead log into this repository: with base backups, recovery to a point in time'),
+    site: nameSchema.default('main').describe('workers of this site do the work on this cluster'),
+  })
+  .refine(
+    (cluster) => [cluster.server, cluster.statefulset, cluster.cnpg].filter((kind) => kind !== undefined).length === 1,
+    'must have exactly one of server, statefulset, cnpg',
+  )
+  .meta({ oneOf: ['server', 'statefulset', 'cnpg'].map((kind) => ({ required: [kind] })) });
+
+const s3Schema = z.strictObject({
+  bucket: z.string().min(3),
+  prefix: z.string().optional(),
+  endpoint: z.url('must be a URL').optional(),
+  region: z.string().optional(),
+  pathStyle: z.boolean().optional(),
+  credentials: z
+    .strictObject({
+      secret: kubernetesName,
+      accessKeyId: z.string().min(1).describe('name of the key in the Secret'),
+      secretAccessKey: z.string().min(1).describe('name of the key in the Secret'),
+    })
+    .optional(),
+});
+
+const repositorySchema = z
+  .strictObject({
+    directory: absolutePath.optional().describe('an NFS mount, or any directory'),
+    s3: s3Schema.optional(),
+  })
+  .refine(
+    (repository) => (repository.directory === undefined) !== (repository.s3 === undefined),
+    'must have exactly one of directory, s3',
+  )
+  .meta({ minProperties: 1, maxProperties: 1 });
+
+/** Five fields. Six mean something else to Temporal than to CloudNativePG: `0 0 2 * * *` is midnight on the 2nd. */
+const cronSchema = z
+  .string()
+  .superRefine((text, context) => {
+    const flaw = cronFlaw(text);
+    if (flaw !== undefined) context.addIssue({ code: 'custom', message: flaw });
+  })
+  .meta({ pattern: '^\\s*\\S+(\\s+\\S+){4}\\s*$' });
+
+const pathSchema = z
+  .string()
+  .max(500)
+  .regex(
+    /^([A-Za-z0-9_][A-Za-z0-9._-]{0,99}(\/[A-Za-z0-9_][A-Za-z0-9._-]{0,99})*)?$/,
+    "must be a relative path without '.', '..' or hidden parts, none of them longer than 100 characters",
+  );
+
+const keepSchema = z
+  .strictObject({
+    last: z.number().int().min(1).optional().describe('this many newest complete backups'),
+    days: z.number().int().min(1).optional().describe('every backup that is younger'),
+  })
+  .refine((keep) => keep.last !== undefined || keep.days !== undefined, 'must have at least one of last, days')
+  .meta({ minProperties: 1 });
+export type Keep = Readonly<z.infer<typeof keepSchema>>;
+
+const policySchema = z.strictObject({
+  cluster: nameSchema,
+  method: z.enum(['pg_dumpall', 'pg_dump', 'base', 'cnpg']),
+  cnpg: z
+    .strictObject({
+      method: z
+        .enum(['barmanObjectStore', 'volumeSnapshot', 'plugin'])
+        .describe("the Backup object's method; barmanObjectStore only where the operator still has it"),
+      plugin: z.string().min(1).optional().describe('default: barman-cloud.cloudnative-pg.io'),
+    })
+    .optional()
+    .describe("for method cnpg: how CloudNativePG takes the backup, and so where to; default: the cluster's own way"),
+  repository: nameSchema.optional(),
+  path: pathSchema.optional().describe('directory inside the repository; "" is its top; default <cluster>/logical'),
+  prefix: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
+      'must be at most 100 letters, digits, dots, underscores and hyphens, and begin with a letter or digit',
+    )
+    .optional()
+    .describe("first part of the files' names; default: the policy's name"),
+  schedule: cronSchema.optional().describe('five fields; without it the policy runs only when started by hand'),
+  timezone: z
+    .string()
+    .default('UTC')
+    .refine(isTimeZone, "must be an IANA time zone, spelled as there, such as 'UTC' or 'Asia/Tokyo'"),
+  catchup: durationSchema.default('12h').describe('a run missed for longer than this is not made up for'),
+  keep: keepSchema.optional().describe('without it nothing is ever deleted'),
+  window: z
+    .string()
+    .regex(/^[1-9][0-9]*[dwm]$/, 'must be a recovery window such as "7d"')
+    .optional()
+    .describe('for methods base and cnpg: how far back a recovery must be able to go'),
+  compression: z.enum(['gzip', 'zstd']).default('gzip'),
+  exclude: z.array(z.string().min(1)).default([]).describe('databases to leave out'),
+  lockTimeout: durationSchema.default('5m').describe('a dump that waits longer for a table lock fails'),
+  countRows: z.boolean().default(true).describe("count every table's rows in the dump's snapshot, for verification"),
+  drill: cronSchema.optional().describe('when the newest backup is restored into a scratch instance, as a proof'),
+});
+
+const approverSchema = z.strictObject({ name: z.string().min(1), publicKey: z.string().min(1) });
+
+const restoreApprovalSchema = z.strictObject({
+  expiresAfter: durationSchema.default('24h').describe('without a decision in this time a restore counts as rejected'),
+  gate: z
+    .enum(['swap', 'start'])
+    .default('swap')
+    .describe('swap: ask once the copy is verified; start: ask before anything is made'),
+  quorum: z.number().int().min(1).default(1).describe('how many approvers have to agree'),
+  approvers: z.array(approverSchema).default([]),
+});
+
+export const configSchema = z.strictObject({
+  $schema: z.string().optional(),
+  installation: nameSchema.describe(
+    'owns its schedules; two installations can share a Temporal namespace. 1 to 63 lowercase letters, digits and hyphens',
+  ),
+  repositories: z.record(nameSchema, repositorySchema).default({}),
+  clusters: z.record(nameSchema, clusterSchema),
+  policies: z.record(nameSchema, policySchema).default({}),
+  approvals: z.strictObject({ restore: restoreApprovalSchema.prefault({}) }).prefault({}),
+  tools: z
+    .strictObject({
+      postgres: z
+        .record(z.string().regex(/^[1-9][0-9]$/, 'must be a major version such as "17"'), absolutePath)
+        .default({})
+        .describe('directories of client tools, by major version, where they are not in a usual place'),
+    })
+    .prefault({}),
+});
+
+export type Config = Readonly<z.infer<typeof configSchema>>;
+export type ClusterConfig = Config['clusters'][string];
+export type ServerConfig = NonNullable<ClusterConfig['server']>;
+export type PolicyConfig = Config['policies'][string];
+export type RestoreApproval = Config['approvals']['restore'];
+
+export const policyPath = (policy: PolicyConfig) => policy.path ?? logicalDirectory(policy.cluster);
+export const policyPrefix = (name: string, policy: PolicyConfig) => policy.prefix ?? name;
+
+/**
+ * Temporal looks a zone up by its exact spelling; JavaScript takes 'asia/tokyo' too. Aliases that JavaScript knows
+ * under another name can't be compared so.
+ */
+function isTimeZone(zone: string): boolean {
+  try {
+    const known = new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone;
+    return /^[A-Z]/.test(zone) && (known === zone || known.toLowerCase() !== zone.toLowerCase());
+  } catch {
+    return false;
+  }
+}
+
+/** The JSON Schema of holdfast.yaml, for editors. */
+export function configJsonSchema(): object {
+  const schema = z.toJSONSchema(configSchema, {
+    io: 'input',
+    // zod's own name for what `pattern` says already; JSON Schema has no such format
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.format === 'starts_with') delete jsonSchema.format;
+    },
+  });
+  return { title: 'holdfast.yaml', ...schema };
+}

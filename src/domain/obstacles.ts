@@ -1,0 +1,185 @@
+import { formatBytes, formatVersion } from './format.ts';
+import type { Obstacle } from './plan.ts';
+import type {
+  ClusterPreflightFacts,
+  Listed,
+  LiveFacts,
+  NeedsFacts,
+  PreflightFacts,
+  TargetServerFacts,
+} from './restore-report.ts';
+
+/**
+ * What a preflight found, weighed: what makes a restore hopeless before anything is made, what only stands in the way
+ * of the swap, and what is good to know.
+ */
+
+const names = ({ first, count }: Listed<string>) =>
+  `${first.map((name) => `'${name}'`).join(', ')}${count > first.length ? ` and ${String(count - first.length)} more` : ''}`;
+
+const hopeless = (what: string, cure: string): Obstacle => ({ weight: 'hopeless', what, cure });
+const note = (what: string, cure = ''): Obstacle => ({ weight: 'note', what, cure });
+
+export interface RestoreWishes {
+  readonly missingRoles: 'fail' | 'create';
+  /** The live database is to be put aside. */
+  readonly swap: boolean;
+}
+
+/** For the restore of one database. */
+export function databaseObstacles(facts: PreflightFacts, wishes: RestoreWishes): Obstacle[] {
+  const { target, needs, needBytes, namesTaken, live } = facts;
+  return [
+    ...serverObstacles(target, facts.source.versionNum),
+    ...spaceObstacles(target, needBytes),
+    ...namesTaken.map((name) =>
+      hopeless(`database '${name}' exists already on the target`, 'drop or rename it, or choose another name'),
+    ),
+    ...roleObstacles(needs, wishes),
+    ...needsObstacles(needs),
+    ...(wishes.swap && live ? liveObstacles(live) : []),
+  ];
+}
+
+/** For the restore of a whole backup: roles and tablespaces come with it. */
+export function clusterObstacles(facts: ClusterPreflightFacts): Obstacle[] {
+  const { target, occupied, tablespaces } = facts;
+  return [
+    ...serverObstacles(target, facts.source.versionNum),
+    ...spaceObstacles(target, facts.needBytes),
+    ...(occupied.count === 0
+      ? []
+      : [
+          hopeless(
+            `the target is not empty: ${occupied.first.map(({ name, holds }) => `'${name}' holds ${holds}`).join('; ')}`,
+            'restore a whole cluster into an empty one, or single databases with "database"',
+          ),
+        ]),
+    ...tablespaces.flatMap(({ name, location, state }) =>
+      state === 'directory is missing' || state === 'directory is in use'
+        ? [
+            hopeless(
+              `tablespace '${name}' can't be made: ${location}: ${state}`,
+              'make an empty directory there that belongs to the server’s user',
+            ),
+          ]
+        : [],
+    ),
+    ...facts.needs.flatMap(needsObstacles),
+  ];
+}
+
+function serverObstacles(target: TargetServerFacts, sourceVersionNum: number): Obstacle[] {
+  const found: Obstacle[] = [];
+  if (target.inRecovery)
+    found.push(
+      hopeless('the target is a standby: nothing can be written there', 'name the primary as the cluster’s host'),
+    );
+  if (!target.superuser)
+    found.push(
+      hopeless(
+        `role '${target.user}' is not a superuser: it can't restore owners and privileges`,
+        'connect as a superuser',
+      ),
+    );
+  const [source, own] = [sourceVersionNum, target.versionNum].map((version) => Math.floor(version / 10_000));
+  if (own !== undefined && source !== undefined && own < source) {
+    found.push(
+      note(
+        `the backup is of PostgreSQL ${formatVersion(sourceVersionNum)}, the target is older (${formatVersion(target.versionNum)}): what it doesn't know is reported`,
+      ),
+    );
+  }
+  return found;
+}
+
+function spaceObstacles({ freeBytes }: TargetServerFacts, needBytes: number): Obstacle[] {
+  if (freeBytes === null || freeBytes >= needBytes) return [];
+  return [
+    hopeless(
+      `the target has ${formatBytes(freeBytes)} free, the copy needs about ${formatBytes(needBytes)}`,
+      'make room, or restore onto another cluster with "onto"',
+    ),
+  ];
+}
+
+function roleObstacles({ missingRoles }: NeedsFacts, { missingRoles: wish }: RestoreWishes): Obstacle[] {
+  if (missingRoles.count === 0) return [];
+  if (wish === 'create')
+    return [
+      note(`roles ${names(missingRoles)} are created, without login and password`, 'give them passwords yourself'),
+    ];
+  return [
+    hopeless(
+      `the target lacks roles that own something or are granted something: ${names(missingRoles)}`,
+      'create them, or say "missingRoles":"create"',
+    ),
+  ];
+}
+
+function needsObstacles({ database, extensions, missingTablespaces, locale }: NeedsFacts): Obstacle[] {
+  return [
+    ...extensions.first.map(({ name, version, available }) =>
+      available === null
+        ? hopeless(
+            `database '${database}' needs extension ${name} ${version}, which the target's installation doesn't have`,
+            `install the package that brings ${name}`,
+          )
+        : note(`database '${database}' had extension ${name} ${version}; the target makes it ${available}`),
+    ),
+    ...(missingTablespaces.count === 0
+      ? []
+      : [
+          hopeless(
+            `database '${database}' uses tablespaces that the target lacks: ${names(missingTablespaces)}`,
+            'create them with CREATE TABLESPACE',
+          ),
+        ]),
+    ...(locale === null
+      ? []
+      : [
+          hopeless(
+            `database '${database}' can't be made on the target: ${locale}`,
+            'install the locale on the target’s host and restart PostgreSQL',
+          ),
+        ]),
+  ];
+}
+
+function liveObstacles(live: LiveFacts): Obstacle[] {
+  const swap = (what: string, cure: string): Obstacle => ({ weight: 'swap', what, cure });
+  return [
+    ...(live.invalid
+      ? [
+          hopeless(
+            'the live database is invalid: a DROP DATABASE of it was cut short',
+            'drop it; the restore then makes a new one',
+          ),
+        ]
+      : []),
+    ...(live.preparedTransactions.count === 0
+      ? []
+      : [
+          swap(
+            `prepared transactions in the live database: ${names(live.preparedTransactions)}`,
+            'COMMIT PREPARED or ROLLBACK PREPARED each before the swap',
+          ),
+        ]),
+    ...(live.logicalSlots.count === 0
+      ? []
+      : [
+          swap(
+            `logical replication slots of the live database: ${names(live.logicalSlots)}`,
+            'drop them before the swap: they would stay with the old database',
+          ),
+        ]),
+    ...(live.subscriptions.count === 0
+      ? []
+      : [
+          swap(
+            `subscriptions in the live database: ${names(live.subscriptions)}`,
+            'disable and drop them before the swap',
+          ),
+        ]),
+  ];
+}

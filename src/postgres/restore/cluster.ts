@@ -1,0 +1,197 @@
+import { HoldfastError, messageOf } from '../../domain/errors.ts';
+import type { Manifest, Part } from '../../domain/manifest.ts';
+import type { ClusterReport, GlobalsReport, RestoredDatabase } from '../../domain/restore-report.ts';
+import { compressorFor, type Compressors } from '../../streams/compress.ts';
+import { quoteIdent, quoteLiteral, withSession, type Server, type Session } from '../connection.ts';
+import { inTransaction } from '../swap/transaction.ts';
+import type { Tools } from '../tools.ts';
+import { connectBeside } from './beside.ts';
+import { restoreInPlace, restoreUnderName, type DatabaseRestore } from './cluster-database.ts';
+import { assertReadable, dumpVersionOf } from './dump-version.ts';
+import { applyGlobals, planGlobals, readGlobalsTarget } from './globals.ts';
+import { readRestoreMark } from './mark.ts';
+import { memberText } from './member.ts';
+import { lookAround, occupants } from './occupants.ts';
+import { splitStatements } from './statements.ts';
+
+export interface ClusterProgress {
+  readonly phase: 'globals' | 'loading' | 'verifying' | 'analyzing' | 'naming';
+  readonly database: string | null;
+  /** Stored bytes read so far, and of all contents. */
+  readonly bytes: number;
+  readonly totalBytes: number;
+  readonly databasesDone: number;
+  readonly databasesTotal: number;
+}
+
+/** Between which steps `failpoint` is called, for every database. */
+export type ClusterFailpoint = 'globals' | 'created' | 'loaded' | 'verified' | 'named';
+
+export interface ClusterRestoreInput {
+  readonly server: Server;
+  /** psql of the target's major version. */
+  readonly tools: Tools;
+  readonly compressors: Compressors;
+  readonly manifest: Manifest;
+  /** Short id of the run: what it made in an earlier attempt is gone on with. */
+  readonly run: string;
+  /** A part's stored bytes; ends well only if they are what the manifest says. */
+  readonly read: (part: Part) => AsyncIterable<Uint8Array>;
+  /** How many sessions verify and analyze at once. */
+  readonly sessions: number;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: ClusterProgress) => void;
+  /** For tests: what dies or throws here was interrupted between two steps. */
+  readonly failpoint?: (name: ClusterFailpoint, database: string | null) => Promise<void>;
+}
+
+/**
+ * Restores a whole backup into an empty cluster: roles and tablespaces, then each database under a name of its own,
+ * verified, and under its final name only when it is whole and equal. Empty databases of the backup's names give way;
+ * template1 and postgres, which are there already, get their contents in one transaction each. A database that fails
+ * is reported and doesn't stop the others.
+ *
+ * Can be killed anywhere and called again with the same run: what is whole is kept, what was half made is made anew.
+ * Marks in the databases' comments tell; `finishCluster` takes them away once the result is recorded.
+ *
+ * Rejects with TargetNotEmpty (nothing was touched), ToolTooOld, ObjectDamaged (the globals), or where nothing more
+ * can work: PostgresUnavailable, Store…, the signal's reason.
+ */
+export async function restoreCluster(input: ClusterRestoreInput): Promise<ClusterReport> {
+  const { server, manifest, run, signal, tools } = input;
+  assertReadable(tools, dumpVersionOf(manifest));
+  const names = manifest.databases.map(({ name }) => name).filter((name) => !['postgres', 'template1'].includes(name));
+  const session = await connectBeside(server, names, { applicationName: `holdfast restore ${run}`, signal });
+  try {
+    const present = await assertEmpty(input, session);
+    const progress = new Progress(input);
+    progress.report('globals', null);
+    const globals = await restoreGlobals(input, session);
+    await input.failpoint?.('globals', null);
+    const databases: RestoredDatabase[] = [];
+    for (const record of manifest.databases) {
+      databases.push(await restoreOne({ ...input, session, record, progress: progress.of(record.name) }, present));
+      progress.databaseDone();
+    }
+    return { ok: isWhole(globals, databases), globals, databases };
+  } finally {
+    await session.close();
+  }
+}
+
+const isWhole = (globals: GlobalsReport, databases: readonly RestoredDatabase[]) =>
+  globals.errors.count === 0 &&
+  databases.every(({ status, report }) => status === 'skipped' || (status === 'restored' && report?.ok === true));
+
+/** The names of the databases that are there. */
+async function assertEmpty({ server, manifest, run }: ClusterRestoreInput, session: Session): Promise<ReadonlySet<string>> {
+  const found = await lookAround(server, session, run);
+  const { occupied } = occupants(found, manifest.databases.map(({ name }) => name));
+  if (occupied.length > 0) {
+    const listed = occupied.slice(0, 5).map(({ name, holds }) => `'${name}' holds ${holds}`);
+    throw new HoldfastError(
+      'TargetNotEmpty',
+      `the target is not empty: ${listed.join('; ')}${occupied.length > 5 ? `; and ${String(occupied.length - 5)} more databases` : ''}`,
+      'restore a whole cluster into an empty one, or its databases one by one',
+    );
+  }
+  return new Set(found.map(({ name }) => name));
+}
+
+async function restoreGlobals(input: ClusterRestoreInput, session: Session): Promise<GlobalsReport> {
+  const { manifest, read, signal } = input;
+  const part = manifest.parts.find(({ name }) => name === 'globals');
+  if (part === undefined) throw missing('globals');
+  const text = await memberText(read(part), compressorOf(input, part), signal);
+  const target = await readGlobalsTarget(session);
+  return applyGlobals(session, planGlobals(splitStatements(text), target), target, signal);
+}
+
+export const compressorOf = ({ compressors }: Pick<ClusterRestoreInput, 'compressors'>, { compression }: Part) =>
+  compression === 'none' ? undefined : compressorFor(compressors, compression);
+
+async function restoreOne(restore: DatabaseRestore, present: ReadonlySet<string>): Promise<RestoredDatabase> {
+  const { record, signal, server } = restore;
+  const { name } = record;
+  if (record.status !== 'dumped') {
+    return { name, status: 'skipped', reason: record.reason ?? record.status, seconds: 0, report: null };
+  }
+  const begin = performance.now();
+  const inPlace = (name === 'postgres' || name === 'template1') && present.has(name);
+  try {
+    const report = inPlace ? await restoreInPlace(restore) : await restoreUnderName(restore);
+    const seconds = (performance.now() - begin) / 1000;
+    if (!report.ok && !inPlace) return { name, status: 'failed', reason: 'it differs from the backup', seconds, report };
+    return { name, status: 'restored', reason: null, seconds, report };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof HoldfastError) || error.type.startsWith('Store')) throw error;
+    // If it is the server that failed, the others fail too: then this throws, and a later attempt goes on.
+    await withSession(server, { signal }, () => Promise.resolve());
+    const seconds = (performance.now() - begin) / 1000;
+    return { name, status: 'failed', reason: `${messageOf(error)} (${error.hint})`, seconds, report: null };
+  }
+}
+
+/**
+ * Takes this run's marks off the restored databases, once their result is on record; from then on the run can't be
+ * gone on with. Done twice is done once.
+ */
+export async function finishCluster(server: Server, { run }: { readonly run: string }): Promise<void> {
+  await withSession(server, { applicationName: `holdfast restore ${run}` }, (session) =>
+    inTransaction(session, async () => {
+      const databases = await session.query<{ readonly name: string; readonly comment: string | null }>(
+        `SELECT datname::text AS name, shobj_description(oid, 'pg_database') AS comment FROM pg_database ORDER BY oid`,
+      );
+      for (const { name, comment } of databases) {
+        const mark = readRestoreMark(comment);
+        if (mark?.run !== run || mark.state !== 'done') continue;
+        const own = mark.comment === null ? 'NULL' : quoteLiteral(mark.comment);
+        await session.query(`COMMENT ON DATABASE ${quoteIdent(name)} IS ${own}`);
+      }
+    }),
+  );
+}
+
+const missing = (what: string) =>
+  new HoldfastError('ObjectDamaged', `the backup's manifest lists no ${what}`, 'restore from another backup');
+
+class Progress {
+  readonly #input: ClusterRestoreInput;
+  readonly #totalBytes: number;
+  readonly #databasesTotal: number;
+  #bytesBefore = 0;
+  #bytes = 0;
+  #databasesDone = 0;
+
+  constructor(input: ClusterRestoreInput) {
+    this.#input = input;
+    const { parts, databases } = input.manifest;
+    this.#totalBytes = parts.reduce((sum, { name, length }) => sum + (name === 'content' ? length : 0), 0);
+    this.#databasesTotal = databases.length;
+  }
+
+  report(phase: ClusterProgress['phase'], database: string | null): void {
+    this.#input.onProgress?.({
+      phase,
+      database,
+      bytes: this.#bytesBefore + this.#bytes,
+      totalBytes: this.#totalBytes,
+      databasesDone: this.#databasesDone,
+      databasesTotal: this.#databasesTotal,
+    });
+  }
+
+  of(database: string): (phase: ClusterProgress['phase'], bytes?: number) => void {
+    return (phase, bytes) => {
+      this.#bytes = bytes ?? this.#bytes;
+      this.report(phase, database);
+    };
+  }
+
+  databaseDone(): void {
+    this.#bytesBefore += this.#bytes;
+    this.#bytes = 0;
+    this.#databasesDone += 1;
+  }
+}

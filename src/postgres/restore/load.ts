@@ -1,0 +1,231 @@
+import { randomBytes } from 'node:crypto';
+import { HoldfastError, messageOf, type ErrorType } from '../../domain/errors.ts';
+import { describeFinding, type Finding } from '../../domain/restore-report.ts';
+import { startChain, ToolFailure, type Chain, type Command } from '../../process/chain.ts';
+import { member, type Compressor } from '../../streams/compress.ts';
+import { pour, sinkOf } from '../../streams/pour.ts';
+import { withSession, withToolEnvironment, type Server } from '../connection.ts';
+import type { Tools } from '../tools.ts';
+import { assertReadable, majorOf } from './dump-version.ts';
+import { endBackends } from './leftovers.ts';
+import { PsqlMessages, type PsqlError } from './psql-messages.ts';
+import { sentinel, Tail, type Sentinel } from './sentinel.ts';
+import { loadOptions, readLoadingServer } from './session-options.ts';
+
+export interface LoadInput {
+  readonly server: Server;
+  readonly tools: Tools;
+  /** Where the contents go. It has nothing yet of what they hold. */
+  readonly database: string;
+  /**
+   * The member's stored bytes. Whoever hands them in vouches for them by ending well: an iteration that fails, also at
+   * its very end (a digest that differs), fails the load.
+   */
+  readonly stored: AsyncIterable<Uint8Array>;
+  /** undefined: stored as plain text. */
+  readonly compressor: Compressor | undefined;
+  /** Of the pg_dump that wrote them, such as "17.6". */
+  readonly dumpVersion: string;
+  /**
+   * Everything in one transaction, and this statement last in it: after a failure of any kind the database is as it was
+   * before. For small contents: every object is a lock.
+   */
+  readonly inOneTransaction?: string;
+  readonly signal: AbortSignal;
+  /** Stored bytes so far, after every chunk. */
+  readonly onProgress?: (storedBytes: number) => void;
+}
+
+export interface LoadReport {
+  readonly storedBytes: number;
+  /** Warnings and the like: the first fifty. */
+  readonly notes: readonly Finding[];
+  readonly noteCount: number;
+}
+
+/** A load that failed because of what PostgreSQL or psql said; `finding` has the line. */
+export class LoadFailure extends HoldfastError {
+  readonly finding: Finding;
+
+  constructor(type: ErrorType, message: string, hint: string, finding: Finding) {
+    super(type, message, hint);
+    this.finding = finding;
+  }
+}
+
+/**
+ * Loads a content member (what `pg_dump` prints, without --create) into a database by psql. Resolves only when psql has
+ * executed all of it, every tool in between has ended well, and the commits are on disk.
+ *
+ * psql stops at the first error of its own accord. It must: after a COPY that the server refuses psql would take the
+ * rows of the table for SQL and run what users once wrote into them. So missing roles, extensions and the like are to
+ * be found before (`preflight`); what a server is known to refuse harmlessly is taken out beforehand.
+ *
+ * Rejects, when no process and no session of it is left, with a LoadFailure (RestoreFailed, or PostgresUnavailable
+ * where the server went away or lacked room), with ObjectDamaged (it can't be decompressed, or isn't whole), with the
+ * error of `stored`, ToolFailed, ToolMissing, ToolTooOld, or the signal's reason. The database then holds a part and is of no use.
+ */
+export async function load(input: LoadInput): Promise<LoadReport> {
+  const { server, database, dumpVersion, signal } = input;
+  assertReadable(input.tools, dumpVersion);
+  const nonce = randomBytes(8).toString('hex');
+  const applicationName = `holdfast load ${nonce}`;
+  const loading = await withSession(server, { database, applicationName, signal }, readLoadingServer);
+  const messages = new PsqlMessages();
+  return withToolEnvironment(server, { database, applicationName }, async (env) => {
+    const psql = psqlCommand(input, { ...env, PGOPTIONS: loadOptions(loading) }, messages);
+    const filter = majorOf(dumpVersion) >= 17 && loading.versionNum < 170_000 ? [withoutTransactionTimeout] : [];
+    const decompress = input.compressor === undefined ? [] : [input.compressor.decompress];
+    const end = sentinel(nonce, input.inOneTransaction);
+    try {
+      const storedBytes = await run(input, [...decompress, ...filter, psql], end, messages);
+      return { storedBytes, notes: messages.notes.first, noteCount: messages.notes.count };
+    } catch (error) {
+      const left = await endBackends(server, applicationName);
+      throw explain(error, input, messages.error, left);
+    }
+  });
+}
+
+function psqlCommand(
+  { tools, server, inOneTransaction }: LoadInput,
+  env: Readonly<Record<string, string>>,
+  messages: PsqlMessages,
+): Command {
+  const variables = ['-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose'];
+  const begin = inOneTransaction === undefined ? [] : ['-c', 'BEGIN'];
+  return {
+    file: tools.psql,
+    args: ['-X', '-q', '-A', '-t', '--no-password', ...variables, ...begin, '-f', '-'],
+    env,
+    ...(server.password === undefined ? {} : { secrets: [server.password] }),
+    onStderrLine: (line) => {
+      messages.push(line);
+    },
+  };
+}
+
+/**
+ * Comments `SET transaction_timeout` out, which pg_dump 17 and newer print and older servers refuse. Looks at the
+ * first lines only, reading byte by byte so as not to take more than them; the rest flows through cat.
+ */
+const withoutTransactionTimeout: Command = {
+  name: 'sed',
+  file: 'sh',
+  args: ['-c', `sed -u -e 's/^SET transaction_timeout = 0;$/-- &/' -e '/^SET row_security = off;$/q' -e 200q && exec cat`],
+};
+
+/** The stored bytes failed: that is the cause, whatever the tools then say. */
+class SourceFailure extends Error {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    super(messageOf(error));
+    this.error = error;
+  }
+}
+
+/** Every tool ended well, and the sentinel did not come out. */
+class Unfinished extends Error {}
+
+async function run(
+  input: LoadInput,
+  commands: readonly Command[],
+  end: Sentinel,
+  messages: PsqlMessages,
+): Promise<number> {
+  const { compressor, signal } = input;
+  // Made first: once the stored bytes are through there must be nothing left that can fail but the writing.
+  const closing = compressor === undefined ? Buffer.from(end.sql) : await member(compressor, end.sql, signal);
+  const chain = startChain(commands, { stdin: 'pipe', stdout: 'pipe', signal });
+  const tail = new Tail();
+  const read = (async () => {
+    for await (const chunk of chain.stdout as AsyncIterable<Uint8Array>) tail.push(chunk);
+  })();
+  try {
+    const [fed, heard] = await Promise.allSettled([feed(chain, input, closing), read]);
+    // The chain fails too where the stored bytes do; those are the cause.
+    if (fed.status === 'rejected') throw fed.reason;
+    if (heard.status === 'rejected') throw heard.reason;
+    await chain.finished;
+    if (!tail.endsWith(end.word) || messages.error !== undefined) throw new Unfinished();
+    return fed.value;
+  } finally {
+    await chain.kill();
+  }
+}
+
+async function feed(chain: Chain, { stored, signal, onProgress }: LoadInput, closing: Uint8Array): Promise<number> {
+  const { stdin } = chain;
+  if (stdin === undefined) throw new TypeError('a chain with a piped stdin has none');
+  const sink = sinkOf(stdin);
+  const over = new AbortController();
+  // A tool that has gone needs no more bytes, however long these may be in coming.
+  chain.finished.catch((error: unknown) => {
+    over.abort(error);
+  });
+  try {
+    const bytes = await pour(marked(stored), sink, {
+      signal: AbortSignal.any([signal, over.signal]),
+      from: 'the repository',
+      to: 'psql',
+      ...(onProgress === undefined ? {} : { onProgress }),
+    });
+    await sink.write(closing);
+    await sink.end();
+    return bytes;
+  } catch (error) {
+    // No end of file: psql must not take a part for the whole.
+    await chain.kill();
+    throw error;
+  }
+}
+
+async function* marked(stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const iterator = stored[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await iterator.next().catch((error: unknown) => {
+        throw new SourceFailure(error);
+      });
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+/** Whose fault it was: the caller's wish, the stored bytes, what PostgreSQL said, a tool. */
+function explain(error: unknown, input: LoadInput, said: PsqlError | undefined, left: string | null): unknown {
+  const { signal, compressor, inOneTransaction, tools } = input;
+  if (signal.aborted) return signal.reason;
+  const state = inOneTransaction === undefined ? 'the database holds a part and is of no use' : 'nothing of it was kept';
+  const what = `contents for database '${input.database}'`;
+  const suffix = `; ${state}${left === null ? '' : `; ${left}`}`;
+  if (error instanceof SourceFailure) {
+    const { error: cause } = error;
+    if (cause instanceof HoldfastError) return new HoldfastError(cause.type, `${cause.message}${suffix}`, cause.hint, { cause });
+    return new HoldfastError('Unexpected', `reading the ${what} failed: ${messageOf(cause)}${suffix}`, 'see the cause', { cause });
+  }
+  if (error instanceof ToolFailure && compressor !== undefined && error.exit.file === compressor.decompress.file) {
+    if (error.exit.signal === null) return damaged(`the ${what} can't be decompressed: ${error.message}${suffix}`);
+    return new HoldfastError(error.type, `${error.message}${suffix}`, error.hint);
+  }
+  if (said !== undefined) return failureOf(said, what, suffix);
+  if (error instanceof Unfinished) return damaged(`the ${what} end in the middle of a statement or of a table's rows${suffix}`);
+  if (!(error instanceof HoldfastError)) return error;
+  if (error instanceof ToolFailure && error.exit.file === tools.psql && error.exit.signal === null) {
+    return new HoldfastError('RestoreFailed', `${error.message}${suffix}`, error.hint);
+  }
+  return new HoldfastError(error.type, `${error.message}${suffix}`, error.hint);
+}
+
+function failureOf({ finding, verdict }: PsqlError, what: string, suffix: string): LoadFailure {
+  const mayPass = verdict.weight === 'fatal' && (verdict.kind === 'connection' || verdict.kind === 'resources');
+  const type: ErrorType = verdict.kind === 'tool too old' ? 'ToolTooOld' : mayPass ? 'PostgresUnavailable' : 'RestoreFailed';
+  return new LoadFailure(type, `the ${what} failed: ${describeFinding(finding)}${suffix}`, verdict.hint, finding);
+}
+
+const damaged = (message: string) =>
+  new HoldfastError('ObjectDamaged', message, 'verify the backup, and restore from another one');

@@ -1,0 +1,87 @@
+/** The README object of a repository: how to restore with stock tools on the day that Holdfast can't be had. */
+export const readmeText = `BACKUPS OF POSTGRESQL, WRITTEN BY HOLDFAST
+==========================================
+
+Nothing but stock tools is needed to restore what lies here: psql, zcat (for
+files that end in .zst: zstdcat), tail, head and sha256sum. jq is used below to
+read the manifests; they are plain JSON, so any editor will do.
+
+WHAT LIES HERE
+  holdfast.json              marks this directory as a repository. While it is
+                             missing Holdfast writes and deletes nothing.
+  NAME.sql.gz                a backup: SQL text, gzip. What pg_dumpall writes.
+  NAME.manifest.json         says that NAME is whole, and describes it. A .sql.gz
+                             without a manifest is not a backup of Holdfast: it
+                             was never finished, or somebody else put it there.
+  NAME.tombstone.json        NAME is being deleted.
+  .holdfast-staged.*         files that are being written, or were left by a
+                             worker that died; Holdfast removes them.
+
+Dates in names are UTC. The files hold password hashes: guard them.
+psql does whatever a dump says: restore only files that you trust, and check
+their digests first.
+
+1. CHECK A BACKUP
+   In the directory of holdfast.json (the manifest names files from there):
+
+     M=PATH/NAME.manifest.json
+     jq -r '.objects[] | .sha256 + "  " + .key' "$M" | sha256sum -c
+
+   "status" in the manifest has to be "complete". If it is "partial", the
+   "databases" with "status": "failed" are not in it.
+
+2. RESTORE EVERYTHING INTO AN EMPTY CLUSTER
+   As a superuser, with a psql that is not older than the server in the
+   manifest ("server"):
+
+     zcat NAME.sql.gz | psql -X -d postgres > restore.log 2> restore.err
+
+   Read restore.err afterwards, psql does not stop at errors. To be expected is
+   'role "postgres" already exists', and the same for roles and databases that
+   the new cluster came with. Everything else matters. Then:
+
+     vacuumdb --all --analyze-only
+
+3. RESTORE ONE DATABASE
+   The file is a sequence of gzip members: roles and tablespaces first, then
+   for every database its properties (CREATE DATABASE, settings, privileges)
+   and its content. Each can be cut out; the manifest says where it lies:
+
+     jq -r '.parts[] | [.name, .database, .offset, .length, .sha256] | @tsv' \\
+       NAME.manifest.json
+
+   Take offset, length and sha256 of the line that begins with "content" and
+   names your database:
+
+     OFFSET=... LENGTH=...
+     tail -c +$((OFFSET + 1)) NAME.sql.gz | head -c $LENGTH | sha256sum
+
+   That has to be the part's sha256. Restore beside the old database, never over
+   it; encoding, collate and ctype stand under "databases" in the manifest:
+
+     createdb -T template0 -E UTF8 -O OWNER gatus_restored
+     tail -c +$((OFFSET + 1)) NAME.sql.gz | head -c $LENGTH | zcat \\
+       | psql -X -v ON_ERROR_STOP=1 -d gatus_restored
+     psql -d gatus_restored -c ANALYZE
+
+   The roles that own its objects must exist. If some are missing, read them out
+   of the part named "globals", cut out likewise.
+
+   When you have looked at the copy, swap: end the sessions of both, then
+
+     BEGIN;
+     ALTER DATABASE gatus RENAME TO gatus_old;
+     ALTER DATABASE gatus_restored RENAME TO gatus;
+     COMMIT;
+
+   Owner, privileges, connection limit, comment and ALTER DATABASE ... SET do
+   not come with the content: see the part named "properties" of the database.
+
+4. IF holdfast.json IS MISSING
+   Most often that means that the disk or share is not mounted, and this is the
+   empty directory under it. If this really is the repository, put the marker
+   back, with the old id if you know it:
+
+     echo '{"format":1,"id":"'$(uuidgen)'","createdAt":"'$(date -u +%FT%TZ)'"}' \\
+       > holdfast.json
+`;

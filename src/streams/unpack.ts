@@ -1,0 +1,57 @@
+import { HoldfastError, messageOf } from '../domain/errors.ts';
+import { startChain } from '../process/chain.ts';
+import type { Compressor } from './compress.ts';
+import { pour, sinkOf } from './pour.ts';
+
+/**
+ * What a compressed stream holds, unpacked by the compressor's own tool. Ends only once the tool has ended well. Fails
+ * with the body's own error where that fails, else with ToolFailed, which for a decompressor means damaged bytes.
+ * Leaving the iteration early ends the tool.
+ */
+export async function* unpacked(
+  body: AsyncIterable<Uint8Array>,
+  compressor: Compressor,
+  options: { readonly signal: AbortSignal; readonly stallMs: number },
+): AsyncGenerator<Uint8Array> {
+  const { signal, stallMs } = options;
+  const chain = startChain([compressor.decompress], { stdin: 'pipe', stdout: 'pipe', signal });
+  const { stdin } = chain;
+  if (!stdin)
+    throw new HoldfastError('Unexpected', `${compressor.name} was started without an input`, 'report this as a bug');
+  let bodyError: unknown;
+  const fed = (async () => {
+    try {
+      await pour(
+        watched(body, (error) => (bodyError = error)),
+        sinkOf(stdin),
+        { signal, from: 'the repository', to: compressor.name, stallMs },
+      );
+      stdin.end();
+    } catch (error) {
+      stdin.destroy(error instanceof Error ? error : new Error(messageOf(error)));
+      throw error;
+    }
+  })();
+  fed.catch(() => undefined);
+  try {
+    for await (const chunk of chain.stdout) yield chunk as Uint8Array;
+    await fed;
+    await chain.finished;
+  } catch (error) {
+    throw bodyError ?? error;
+  } finally {
+    await chain.kill();
+  }
+}
+
+async function* watched(
+  body: AsyncIterable<Uint8Array>,
+  onError: (error: unknown) => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    onError(error);
+    throw error;
+  }
+}
