@@ -127,7 +127,7 @@ async function run(world: World): Promise<void> {
   const progress = await story.step('restored beside the live one and verified', () =>
     until(handle, ({ waitingFor }) => waitingFor === 'decision'),
   );
-  story.quote((await expectOk(world.holdfast('status', runId))).stdout);
+  story.quote((await world.holdfast('status', runId)).stdout); // exit code 9: somebody is waited for
 
   const plan = progress.planDigest?.slice(0, 12) ?? '';
   if (ask) {

@@ -10,12 +10,23 @@ export function renderPlan(plan: RestorePlan): string {
     `- **from** backup ${code(facts.source.backup)} of cluster ${code(facts.source.cluster)} in repository ${code(facts.source.repository)}, data of ${facts.source.takenAt} (${formatSeconds(estimates.backupAgeSeconds)} old)`,
     `- **to** cluster ${code(facts.target.cluster)} at ${code(facts.target.address)}, PostgreSQL ${formatVersion(facts.target.versionNum)}, system ${facts.target.systemIdentifier}, timeline ${String(facts.target.timeline)}`,
     ...effects(plan).map((effect) => `- ${effect}`),
-    `- **reads** ${formatBytes(estimates.readBytes)}; **needs** about ${formatBytes(estimates.needBytes)} at the target (on every replica too, and as WAL), ${estimates.freeBytes === null ? 'free space unknown: it can’t be read from here' : `${formatBytes(estimates.freeBytes)} free`}`,
-    `- **takes** ${estimates.expectedSeconds === null ? 'an unknown time' : `about ${formatSeconds(estimates.expectedSeconds)}`}${facts.kind === 'swap' ? '; the swap itself seconds, in which clients are refused' : ''}`,
+    ...costs(plan).map((cost) => `- ${cost}`),
     ...report(plan),
     ...obstacles(plan.obstacles),
   ];
   return lines.join('\n');
+}
+
+/** What is read, made and waited for. Once the copy is there, only the swap is left. */
+function costs({ facts, estimates }: RestorePlan): string[] {
+  if (facts.copyOid !== null) return ['**takes** seconds, in which clients are refused'];
+  const free =
+    estimates.freeBytes === null ? 'free space unknown: it can’t be read from here' : `${formatBytes(estimates.freeBytes)} free`;
+  const time = estimates.expectedSeconds === null ? 'an unknown time' : `about ${formatSeconds(estimates.expectedSeconds)}`;
+  return [
+    `**reads** ${formatBytes(estimates.readBytes)}; **needs** about ${formatBytes(estimates.needBytes)} at the target (on every replica too, and as WAL), ${free}`,
+    `**takes** ${time}${facts.kind === 'swap' ? '; the swap itself seconds, in which clients are refused' : ''}`,
+  ];
 }
 
 function title({ facts }: RestorePlan): string {

@@ -82,6 +82,6 @@ their digests first.
    empty directory under it. If this really is the repository, put the marker
    back, with the old id if you know it:
 
-     echo '{"format":1,"id":"'$(uuidgen)'","createdAt":"'$(date -u +%FT%TZ)'"}' \\
-       > holdfast.json
+     ID=$(cat /proc/sys/kernel/random/uuid) NOW=$(date -u +%FT%TZ)
+     echo "{\\"format\\":1,\\"id\\":\\"$ID\\",\\"createdAt\\":\\"$NOW\\"}" > holdfast.json
 `;

@@ -34,6 +34,7 @@ export function pour(source: AsyncIterable<Uint8Array>, sink: Sink, options: Pou
   const iterator = source[Symbol.asyncIterator]();
   return new Promise<number>((resolve, reject) => {
     let over = false;
+    const isOver = () => over;
     let waitingFor: 'source' | 'sink' = 'source';
     let timer: NodeJS.Timeout | undefined;
     const finish = (): boolean => {
@@ -69,13 +70,13 @@ export function pour(source: AsyncIterable<Uint8Array>, sink: Sink, options: Pou
       for (;;) {
         waitingFor = 'source';
         const next = await iterator.next();
-        if (over) return;
+        if (isOver()) return;
         if (next.done === true) break;
         waitingFor = 'sink';
         moves += 1;
         options.meter?.update(next.value);
         await sink.write(next.value);
-        if (over) return;
+        if (isOver()) return;
         bytes += next.value.length;
         options.onProgress?.(bytes);
         moves += 1;

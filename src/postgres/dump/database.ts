@@ -64,7 +64,7 @@ async function dumpWithin(
 ): Promise<DumpedDatabase> {
   const { members, compressor, signal } = options;
   const warnings: string[] = [];
-  const dump = dumpCommand(database.name, snapshot, options, (line) => {
+  const dump = dumpCommand(database, snapshot, options, (line) => {
     const warning = /^pg_dump: warning: (.*)$/.exec(line)?.[1];
     if (warning !== undefined && warnings.length < maxWarnings)
       warnings.push(`database '${database.name}': ${warning}`);
@@ -98,7 +98,7 @@ async function dumpWithin(
 const maxWarnings = 20;
 
 function dumpCommand(
-  name: string,
+  { name, encoding }: DatabaseEntry,
   snapshot: Snapshot,
   options: DatabaseDumpOptions,
   onStderrLine: (line: string) => void,
@@ -106,7 +106,13 @@ function dumpCommand(
   const { tools, env, lockTimeoutMs, server } = options;
   return {
     file: tools.pgDump,
-    args: [`--snapshot=${snapshot.id}`, `--lock-wait-timeout=${String(lockTimeoutMs)}`, '--no-password'],
+    args: [
+      `--snapshot=${snapshot.id}`,
+      `--lock-wait-timeout=${String(lockTimeoutMs)}`,
+      // Its default, unless somebody has set client_encoding for the role.
+      `--encoding=${encoding}`,
+      '--no-password',
+    ],
     // A name given as an argument would be read as connection parameters where it holds an equals sign.
     env: { ...env, PGDATABASE: name },
     onStderrLine,

@@ -3,6 +3,7 @@ import { connect, quoteIdent, quoteLiteral, withSession, type Server, type Sessi
 import { sqlState } from '../failures.ts';
 import { inTransaction } from '../swap/transaction.ts';
 import { createDatabaseStatement, type LocaleRecord } from './create-database.ts';
+import { systemDatabases } from './occupants.ts';
 import { isOurs, markLimit, restoreMark, type Verified } from './mark.ts';
 
 export interface CopyOrder {
@@ -43,7 +44,9 @@ export async function createCopy(server: Server, session: Session, order: CopyOr
   const connectionLimit = markLimit(run);
   await session.query(createDatabaseStatement({ ...order, connectionLimit }, session.versionNum));
   await inTransaction(session, async () => {
-    await session.query(`COMMENT ON DATABASE ${quoteIdent(name)} IS ${quoteLiteral(restoreMark({ run, state: 'making' }))}`);
+    await session.query(
+      `COMMENT ON DATABASE ${quoteIdent(name)} IS ${quoteLiteral(restoreMark({ run, state: 'making' }))}`,
+    );
     await session.query(`REVOKE CONNECT ON DATABASE ${quoteIdent(name)} FROM PUBLIC`);
     await session.query(`ALTER DATABASE ${quoteIdent(name)} ALLOW_CONNECTIONS true`);
   });
@@ -63,7 +66,7 @@ export async function dropCopy(
 ): Promise<boolean> {
   const found = await findDatabase(session, name);
   if (found === undefined) return false;
-  if (!isOurs(found, run)) throw taken(name);
+  if (systemDatabases.includes(name) || !isOurs(found, run)) throw taken(name);
   await forgetSubscriptions(server, session, name, found);
   await session.query(`DROP DATABASE IF EXISTS ${quoteIdent(name)} WITH (FORCE)`);
   return true;

@@ -26,7 +26,11 @@ export function classify(said: Said): Verdict {
   if (sqlState === null) return bySqlText(message);
   if (isHarmless(sqlState, message)) return { kind: 'harmless', weight: 'note', hint: 'nothing needs to be done' };
   const kind = kindOf(sqlState, message);
-  return { kind, weight: isFatal(sqlState) ? 'fatal' : kind === 'unknown setting' ? 'note' : 'error', hint: hints[kind] };
+  return {
+    kind,
+    weight: isFatal(sqlState) ? 'fatal' : kind === 'unknown setting' ? 'note' : 'error',
+    hint: hints[kind],
+  };
 }
 
 /** Whether the message is a warning or less: the class says so in every language. */
@@ -44,7 +48,8 @@ const hints: Readonly<Record<FindingKind, string>> = {
   'missing tablespace': 'create a tablespace of that name at the target; it may lie in any directory',
   permission: 'restore as a superuser',
   resources: 'free disk space, memory or connections at the target, and start the restore again',
-  syntax: 'the target does not understand this statement: restore onto the major version the backup was taken from, or a newer one',
+  syntax:
+    'the target does not understand this statement: restore onto the major version the backup was taken from, or a newer one',
   'tool too old': 'update psql on the worker to the newest minor version',
   'unknown setting': 'the setting is not known to this version: it was left out',
   unsupported: 'the target can not do this: restore onto the major version the backup was taken from, or a newer one',

@@ -1,17 +1,18 @@
 import { HoldfastError } from '../../domain/errors.ts';
 import { besideName } from '../../domain/ids.ts';
 import type { DatabaseRecord, Part } from '../../domain/manifest.ts';
-import type { Finding, VerificationReport } from '../../domain/restore-report.ts';
+import { listedAtMost, type VerificationReport } from '../../domain/restore-report.ts';
 import type { DatabaseProperties } from '../../domain/swap-report.ts';
 import type { Session } from '../connection.ts';
 import { inTransaction } from '../swap/transaction.ts';
 import { analyzeDatabase } from './analyze.ts';
 import { createCopy, dropCopy, markLoaded, markLoadedStatement, type Copy } from './beside.ts';
-import { compressorOf, type ClusterProgress, type ClusterRestoreInput } from './cluster.ts';
+import { compressorOf, type ClusterProgress, type ClusterRestoreInput } from './cluster-input.ts';
 import { dumpVersionOf } from './dump-version.ts';
 import { load, type LoadReport } from './load.ts';
 import { readRestoreMark, type RestoreMark, type Verified } from './mark.ts';
-import { giveProperties, publishCopy } from './publish.ts';
+import { checkProperties, giveProperties } from './properties.ts';
+import { asideName, dropAside, publishCopy } from './publish.ts';
 import { verifyDatabase } from './verify.ts';
 
 export interface DatabaseRestore extends ClusterRestoreInput {
@@ -21,18 +22,27 @@ export interface DatabaseRestore extends ClusterRestoreInput {
   readonly progress: (phase: ClusterProgress['phase'], bytes?: number) => void;
 }
 
+export interface DatabaseOutcome {
+  readonly report: VerificationReport;
+  /** false: it differed from the backup, and was dropped. */
+  readonly kept: boolean;
+}
+
 /**
  * One database of a whole backup: made under a name of its own, loaded, verified, and then given its final name and
  * properties in one go. A copy that differs from the backup is dropped; the report says how it differs.
  */
-export async function restoreUnderName(restore: DatabaseRestore): Promise<VerificationReport> {
-  const { session, record, run } = restore;
+export async function restoreUnderName(restore: DatabaseRestore): Promise<DatabaseOutcome> {
+  const { server, session, record, run } = restore;
   const finished = await findOurs(session, record.name, run);
-  if (finished?.mark.state === 'done') return asBefore(finished.mark);
+  if (finished?.mark.state === 'done') {
+    const notes = await dropAside(server, session, asideName(record.name, run), run);
+    return withProperties(restore, finished.copy, asBefore(finished.mark), notes);
+  }
   const name = besideName(record.name, 'new', run);
   const loaded = await findOurs(session, name, run);
   if (loaded?.mark.state === 'loaded') return publish(restore, loaded.copy, asBefore(loaded.mark));
-  const copy = await createCopy(restore.server, session, { run, name, record, owner: null, tablespace: tablespaceOf(record) });
+  const copy = await createCopy(server, session, { run, name, record, owner: null, tablespace: tablespaceOf(record) });
   await restore.failpoint?.('created', record.name);
   let report: VerificationReport;
   try {
@@ -45,40 +55,46 @@ export async function restoreUnderName(restore: DatabaseRestore): Promise<Verifi
   }
   if (!report.ok) {
     await dropQuietly(restore, name);
-    return report;
+    return { report, kept: false };
   }
-  restore.progress('analyzing');
-  await analyzeDatabase({ ...restore, database: name });
+  await analyze(restore, name);
   await markLoaded(session, { name, run, verified: verifiedBy(report) });
   await restore.failpoint?.('verified', record.name);
   return publish(restore, copy, report);
 }
 
 /** template1 and postgres: contents in one transaction with the mark that says so, then the properties. */
-export async function restoreInPlace(restore: DatabaseRestore): Promise<VerificationReport> {
+export async function restoreInPlace(restore: DatabaseRestore): Promise<DatabaseOutcome> {
   const { session, record, run } = restore;
   const { name } = record;
   const found = await findOurs(session, name, run);
-  if (found?.mark.state === 'done') return asBefore(found.mark);
+  if (found?.mark.state === 'done') return withProperties(restore, found.copy, asBefore(found.mark), []);
   if (found === undefined) {
     await loadInto(restore, name, markLoadedStatement({ name, run }));
     await restore.failpoint?.('loaded', name);
   }
   const report = await verify(restore, name, true);
-  restore.progress('analyzing');
-  await analyzeDatabase({ ...restore, database: name });
+  await analyze(restore, name);
   restore.progress('naming');
-  const [row] = await session.query<{ readonly oid: number }>('SELECT oid FROM pg_database WHERE datname = $1::text', [name]);
-  const mark = { verified: report.ok ? verifiedBy(report) : null };
-  const findings = await inTransaction(session, () =>
-    giveProperties(session, { name, oid: row?.oid ?? 0 }, { properties: propertiesOf(record), mark, run }),
+  const copy = { name, oid: await oidOf(session, name) };
+  const mark = { run, verified: report.ok ? verifiedBy(report) : null };
+  const { notes } = await inTransaction(session, () =>
+    giveProperties(session, copy, { properties: propertiesOf(record), mark }),
   );
   await restore.failpoint?.('named', name);
-  return withFindings(report, findings, []);
+  return withProperties(restore, copy, report, notes);
+}
+
+async function oidOf(session: Session, name: string): Promise<number> {
+  const [row] = await session.query<{ readonly oid: number }>('SELECT oid FROM pg_database WHERE datname = $1::text', [
+    name,
+  ]);
+  if (row !== undefined) return row.oid;
+  throw new HoldfastError('PlanChanged', `database '${name}' is gone`, 'somebody dropped it: start the restore again');
 }
 
 function loadInto(restore: DatabaseRestore, database: string, inOneTransaction?: string): Promise<LoadReport> {
-  const { record, manifest, server, tools, signal } = restore;
+  const { manifest, server, tools, signal } = restore;
   const part = contentOf(restore);
   restore.progress('loading', 0);
   return load({
@@ -96,7 +112,11 @@ function loadInto(restore: DatabaseRestore, database: string, inOneTransaction?:
   });
 }
 
-async function verify(restore: DatabaseRestore, database: string, othersMayBeThere: boolean): Promise<VerificationReport> {
+async function verify(
+  restore: DatabaseRestore,
+  database: string,
+  othersMayBeThere: boolean,
+): Promise<VerificationReport> {
   restore.progress('verifying');
   return verifyDatabase({
     server: restore.server,
@@ -108,20 +128,25 @@ async function verify(restore: DatabaseRestore, database: string, othersMayBeThe
   });
 }
 
-async function publish(restore: DatabaseRestore, copy: Copy, report: VerificationReport): Promise<VerificationReport> {
+async function analyze({ server, sessions, signal, progress }: DatabaseRestore, database: string): Promise<void> {
+  progress('analyzing');
+  await analyzeDatabase({ server, database, sessions, signal });
+}
+
+async function publish(restore: DatabaseRestore, copy: Copy, report: VerificationReport): Promise<DatabaseOutcome> {
   const { server, session, record, run, signal } = restore;
   restore.progress('naming');
-  const { findings, notes } = await publishCopy(server, session, {
+  const { notes } = await publishCopy(server, session, {
     run,
     copy,
     finalName: record.name,
     properties: propertiesOf(record),
     adopt: true,
-    mark: { verified: verifiedBy(report) },
+    mark: { run, verified: verifiedBy(report) },
     signal,
   });
   await restore.failpoint?.('named', record.name);
-  return withFindings(report, findings, notes);
+  return withProperties(restore, { name: record.name, oid: copy.oid }, report, notes);
 }
 
 /** A half-made copy takes room that the other databases need. The failure that led here is the one to be told. */
@@ -130,7 +155,11 @@ async function dropQuietly({ server, session, run, signal }: DatabaseRestore, na
   await dropCopy(server, session, { name, run }).catch(() => undefined);
 }
 
-async function findOurs(session: Session, name: string, run: string): Promise<{ copy: Copy; mark: RestoreMark } | undefined> {
+async function findOurs(
+  session: Session,
+  name: string,
+  run: string,
+): Promise<{ copy: Copy; mark: RestoreMark } | undefined> {
   const [row] = await session.query<{ readonly oid: number; readonly comment: string | null }>(
     `SELECT oid, shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = $1::text`,
     [name],
@@ -139,23 +168,44 @@ async function findOurs(session: Session, name: string, run: string): Promise<{ 
   return row === undefined || mark?.run !== run ? undefined : { copy: { name, oid: row.oid }, mark };
 }
 
-const verifiedBy = ({ tablesCompared, rowsCompared }: VerificationReport): Verified => ({ tables: tablesCompared, rows: rowsCompared });
+const verifiedBy = ({ tablesCompared, rowsCompared }: VerificationReport): Verified => ({
+  tables: tablesCompared,
+  rows: rowsCompared,
+});
 
 /** What an earlier attempt found, which is on the mark. */
 const asBefore = ({ verified }: RestoreMark): VerificationReport => ({
-  ok: true,
+  ok: verified !== null,
   tablesCompared: verified?.tables ?? 0,
   rowsCompared: verified?.rows ?? 0,
   differences: [],
   differenceCount: 0,
   errors: [],
-  notes: ['an earlier attempt of this run restored and verified it'],
+  notes: [
+    verified === null
+      ? 'an earlier attempt of this run restored it and found differences, which were lost with it'
+      : 'an earlier attempt of this run restored and verified it',
+  ],
 });
 
-function withFindings(report: VerificationReport, findings: readonly Finding[], notes: readonly string[]): VerificationReport {
-  const errors = [...report.errors, ...findings.filter(({ weight }) => weight === 'error')];
-  const more = findings.filter(({ weight }) => weight === 'note').map(({ message }) => message);
-  return { ...report, ok: report.ok && errors.length === 0, errors, notes: [...report.notes, ...more, ...notes] };
+/** The report of a database that bears its name, with what its properties are otherwise than they should be. */
+async function withProperties(
+  { session, record }: DatabaseRestore,
+  copy: Copy,
+  report: VerificationReport,
+  notes: readonly string[],
+): Promise<DatabaseOutcome> {
+  const found = await checkProperties(session, copy, propertiesOf(record));
+  return {
+    kept: true,
+    report: {
+      ...report,
+      ok: report.ok && found.length === 0,
+      differences: [...report.differences, ...found].slice(0, listedAtMost),
+      differenceCount: report.differenceCount + found.length,
+      notes: [...report.notes, ...notes].slice(0, listedAtMost),
+    },
+  };
 }
 
 const tablespaceOf = ({ tablespace }: DatabaseRecord) => (tablespace === 'pg_default' ? null : tablespace);
@@ -163,10 +213,18 @@ const tablespaceOf = ({ tablespace }: DatabaseRecord) => (tablespace === 'pg_def
 function contentOf({ manifest, record }: DatabaseRestore): Part {
   const part = manifest.parts.find(({ name, database }) => name === 'content' && database === record.name);
   if (part !== undefined) return part;
-  throw new HoldfastError('ObjectDamaged', `the backup's manifest lists no content of database '${record.name}'`, 'restore from another backup');
+  throw new HoldfastError(
+    'ObjectDamaged',
+    `the backup's manifest lists no content of database '${record.name}'`,
+    'restore from another backup',
+  );
 }
 
 function propertiesOf({ name, properties }: DatabaseRecord): DatabaseProperties {
   if (properties !== null) return properties;
-  throw new HoldfastError('ObjectDamaged', `the backup's manifest lists no properties of database '${name}'`, 'restore from another backup');
+  throw new HoldfastError(
+    'ObjectDamaged',
+    `the backup's manifest lists no properties of database '${name}'`,
+    'restore from another backup',
+  );
 }

@@ -1,49 +1,19 @@
 import { HoldfastError, messageOf } from '../../domain/errors.ts';
-import type { Manifest, Part } from '../../domain/manifest.ts';
 import type { ClusterReport, GlobalsReport, RestoredDatabase } from '../../domain/restore-report.ts';
-import { compressorFor, type Compressors } from '../../streams/compress.ts';
 import { quoteIdent, quoteLiteral, withSession, type Server, type Session } from '../connection.ts';
 import { inTransaction } from '../swap/transaction.ts';
-import type { Tools } from '../tools.ts';
-import { connectBeside } from './beside.ts';
+import { connectBeside, dropCopy } from './beside.ts';
 import { restoreInPlace, restoreUnderName, type DatabaseRestore } from './cluster-database.ts';
+import { compressorOf, type ClusterProgress, type ClusterRestoreInput } from './cluster-input.ts';
 import { assertReadable, dumpVersionOf } from './dump-version.ts';
 import { applyGlobals, planGlobals, readGlobalsTarget } from './globals.ts';
 import { readRestoreMark } from './mark.ts';
 import { memberText } from './member.ts';
-import { lookAround, occupants } from './occupants.ts';
+import { lookAround, occupants, systemDatabases } from './occupants.ts';
+import { dropAside } from './publish.ts';
 import { splitStatements } from './statements.ts';
 
-export interface ClusterProgress {
-  readonly phase: 'globals' | 'loading' | 'verifying' | 'analyzing' | 'naming';
-  readonly database: string | null;
-  /** Stored bytes read so far, and of all contents. */
-  readonly bytes: number;
-  readonly totalBytes: number;
-  readonly databasesDone: number;
-  readonly databasesTotal: number;
-}
-
-/** Between which steps `failpoint` is called, for every database. */
-export type ClusterFailpoint = 'globals' | 'created' | 'loaded' | 'verified' | 'named';
-
-export interface ClusterRestoreInput {
-  readonly server: Server;
-  /** psql of the target's major version. */
-  readonly tools: Tools;
-  readonly compressors: Compressors;
-  readonly manifest: Manifest;
-  /** Short id of the run: what it made in an earlier attempt is gone on with. */
-  readonly run: string;
-  /** A part's stored bytes; ends well only if they are what the manifest says. */
-  readonly read: (part: Part) => AsyncIterable<Uint8Array>;
-  /** How many sessions verify and analyze at once. */
-  readonly sessions: number;
-  readonly signal: AbortSignal;
-  readonly onProgress?: (progress: ClusterProgress) => void;
-  /** For tests: what dies or throws here was interrupted between two steps. */
-  readonly failpoint?: (name: ClusterFailpoint, database: string | null) => Promise<void>;
-}
+export type { ClusterFailpoint, ClusterProgress, ClusterRestoreInput } from './cluster-input.ts';
 
 /**
  * Restores a whole backup into an empty cluster: roles and tablespaces, then each database under a name of its own,
@@ -84,9 +54,15 @@ const isWhole = (globals: GlobalsReport, databases: readonly RestoredDatabase[])
   databases.every(({ status, report }) => status === 'skipped' || (status === 'restored' && report?.ok === true));
 
 /** The names of the databases that are there. */
-async function assertEmpty({ server, manifest, run }: ClusterRestoreInput, session: Session): Promise<ReadonlySet<string>> {
+async function assertEmpty(
+  { server, manifest, run }: ClusterRestoreInput,
+  session: Session,
+): Promise<ReadonlySet<string>> {
   const found = await lookAround(server, session, run);
-  const { occupied } = occupants(found, manifest.databases.map(({ name }) => name));
+  const { occupied } = occupants(
+    found,
+    manifest.databases.map(({ name }) => name),
+  );
   if (occupied.length > 0) {
     const listed = occupied.slice(0, 5).map(({ name, holds }) => `'${name}' holds ${holds}`);
     throw new HoldfastError(
@@ -107,9 +83,6 @@ async function restoreGlobals(input: ClusterRestoreInput, session: Session): Pro
   return applyGlobals(session, planGlobals(splitStatements(text), target), target, signal);
 }
 
-export const compressorOf = ({ compressors }: Pick<ClusterRestoreInput, 'compressors'>, { compression }: Part) =>
-  compression === 'none' ? undefined : compressorFor(compressors, compression);
-
 async function restoreOne(restore: DatabaseRestore, present: ReadonlySet<string>): Promise<RestoredDatabase> {
   const { record, signal, server } = restore;
   const { name } = record;
@@ -119,10 +92,16 @@ async function restoreOne(restore: DatabaseRestore, present: ReadonlySet<string>
   const begin = performance.now();
   const inPlace = (name === 'postgres' || name === 'template1') && present.has(name);
   try {
-    const report = inPlace ? await restoreInPlace(restore) : await restoreUnderName(restore);
+    const { report, kept } = inPlace ? await restoreInPlace(restore) : await restoreUnderName(restore);
     const seconds = (performance.now() - begin) / 1000;
-    if (!report.ok && !inPlace) return { name, status: 'failed', reason: 'it differs from the backup', seconds, report };
-    return { name, status: 'restored', reason: null, seconds, report };
+    if (kept) return { name, status: 'restored', reason: null, seconds, report };
+    return {
+      name,
+      status: 'failed',
+      reason: 'what was loaded differs from the backup, and was dropped',
+      seconds,
+      report,
+    };
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof HoldfastError) || error.type.startsWith('Store')) throw error;
@@ -151,6 +130,21 @@ export async function finishCluster(server: Server, { run }: { readonly run: str
       }
     }),
   );
+}
+
+/**
+ * Drops what a run that is given up has half made: copies that don't bear their final names, and empty databases that
+ * it put aside. What it has restored already stays, and loses its marks.
+ */
+export async function abandonCluster(server: Server, { run }: { readonly run: string }): Promise<void> {
+  await withSession(server, { applicationName: `holdfast restore ${run}` }, async (session) => {
+    for (const { name, mark } of await lookAround(server, session, run)) {
+      if (mark === undefined || systemDatabases.includes(name)) continue;
+      if (mark.state === 'aside') await dropAside(server, session, name, run);
+      else if (mark.state !== 'done') await dropCopy(server, session, { name, run });
+    }
+  });
+  await finishCluster(server, { run });
 }
 
 const missing = (what: string) =>

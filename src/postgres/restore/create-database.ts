@@ -2,7 +2,10 @@ import { HoldfastError } from '../../domain/errors.ts';
 import type { DatabaseRecord } from '../../domain/manifest.ts';
 import { quoteIdent, quoteLiteral } from '../connection.ts';
 
-export type LocaleRecord = Pick<DatabaseRecord, 'encoding' | 'collate' | 'ctype' | 'localeProvider' | 'locale' | 'icuRules'>;
+export type LocaleRecord = Pick<
+  DatabaseRecord,
+  'encoding' | 'collate' | 'ctype' | 'localeProvider' | 'locale' | 'icuRules'
+>;
 
 export interface CreateWishes {
   readonly name: string;
@@ -21,7 +24,8 @@ export function providerObstacle({ localeProvider, icuRules }: LocaleRecord, ver
   if (versionNum < since) {
     return `the locale provider ${localeProvider} came with PostgreSQL ${major(since)}, and the target is ${major(versionNum)}`;
   }
-  if (icuRules !== null && versionNum < 160_000) return `ICU rules came with PostgreSQL 16, and the target is ${major(versionNum)}`;
+  if (icuRules !== null && versionNum < 160_000)
+    return `ICU rules came with PostgreSQL 16, and the target is ${major(versionNum)}`;
   return null;
 }
 
@@ -51,7 +55,10 @@ export function createDatabaseStatement(wishes: CreateWishes, versionNum: number
   return `CREATE DATABASE ${quoteIdent(name)} WITH ${options.join(' ')}`;
 }
 
-function localeOptions({ collate, ctype, localeProvider, locale, icuRules }: LocaleRecord, versionNum: number): string[] {
+function localeOptions(
+  { collate, ctype, localeProvider, locale, icuRules }: LocaleRecord,
+  versionNum: number,
+): string[] {
   const libc = [`LC_COLLATE = ${quoteLiteral(collate)}`, `LC_CTYPE = ${quoteLiteral(ctype)}`];
   if (versionNum < 150_000) return libc;
   const provider = [`LOCALE_PROVIDER = ${localeProvider}`, ...libc];

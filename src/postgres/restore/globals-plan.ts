@@ -52,9 +52,7 @@ export function planGlobals(pieces: readonly (Statement | MetaCommand)[], target
     if (membership !== undefined) memberships.push(membership);
     else (memberships.length === 0 ? before : after).push(decide(statement, target));
   }
-  const ordered = orderMemberships(memberships, target).map((membership) =>
-    grant(membership, target, known),
-  );
+  const ordered = orderMemberships(memberships, target).map((membership) => grant(membership, target, known));
   return [...before, ...ordered, ...after];
 }
 
@@ -106,21 +104,32 @@ function decide(statement: Statement, target: GlobalsTarget): GlobalsAction {
   if (role !== undefined) {
     const exists = target.roles.includes(role);
     if (hasWords(tokens, ['create'])) {
-      return { ...plain('create role', role, text), ...place, ...(exists ? { sql: null, why: 'it exists already' } : {}) };
+      return {
+        ...plain('create role', role, text),
+        ...place,
+        ...(exists ? { sql: null, why: 'it exists already' } : {}),
+      };
     }
     const attributes = hasWords(tokens, ['alter', 'role']) && hasWords(tokens, ['with'], 3);
     if (attributes && exists && keepsItself(role, target)) {
       return { ...plain('alter role', role, text), ...place, sql: null, why: 'it keeps its password and attributes' };
     }
     if (attributes) return { ...plain('alter role', role, text), ...place };
-    if (hasWords(tokens, ['alter', 'role']) || hasWords(tokens, ['comment']) || hasWords(tokens, ['security', 'label'])) {
+    if (
+      hasWords(tokens, ['alter', 'role']) ||
+      hasWords(tokens, ['comment']) ||
+      hasWords(tokens, ['security', 'label'])
+    ) {
       return { ...plain('other', role, text), ...place };
     }
   }
   return { ...decideTablespace(statement, target), ...place };
 }
 
-function decideTablespace({ tokens, text }: Statement, target: GlobalsTarget): Omit<GlobalsAction, 'line' | 'standardStrings'> {
+function decideTablespace(
+  { tokens, text }: Statement,
+  target: GlobalsTarget,
+): Omit<GlobalsAction, 'line' | 'standardStrings'> {
   if (hasWords(tokens, ['create', 'tablespace'])) {
     const name = nameAt(tokens, 2) ?? '';
     const exists = target.tablespaces.includes(name);
@@ -134,10 +143,17 @@ function decideTablespace({ tokens, text }: Statement, target: GlobalsTarget): O
     if (target.versionNum >= 150_000) return plain('other', subject, text);
     return { verb: 'other', subject, sql: null, lost: true, why: 'privileges on parameters came with PostgreSQL 15' };
   }
-  return { verb: 'other', subject: tokens[0]?.value ?? '', sql: null, lost: true, why: 'it is not a statement that pg_dumpall is known to write' };
+  return {
+    verb: 'other',
+    subject: tokens[0]?.value ?? '',
+    sql: null,
+    lost: true,
+    why: 'it is not a statement that pg_dumpall is known to write',
+  };
 }
 
-const onParameter = (tokens: Statement['tokens']) => tokens.findIndex((_, at) => hasWords(tokens, ['on', 'parameter'], at));
+const onParameter = (tokens: Statement['tokens']) =>
+  tokens.findIndex((_, at) => hasWords(tokens, ['on', 'parameter'], at));
 
 const isAboutObject = (word: string | undefined) => ['grant', 'revoke', 'comment', 'security'].includes(word ?? '');
 

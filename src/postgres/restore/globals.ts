@@ -65,7 +65,13 @@ async function carryOut(session: Session, action: GlobalsAction, target: Globals
   const { sql, verb, subject, why, lost, line } = action;
   if (why !== null && sql === null && verb !== 'create role') lists.notes.push(`${named(action)}: ${why}`);
   if (lost) {
-    lists.errors.push({ kind: 'unsupported', weight: 'error', line, sqlState: null, message: `${subject}: ${why ?? ''}` });
+    lists.errors.push({
+      kind: 'unsupported',
+      weight: 'error',
+      line,
+      sqlState: null,
+      message: `${subject}: ${why ?? ''}`,
+    });
   }
   if (sql === null) {
     if (verb === 'alter role') lists.kept.add(subject);

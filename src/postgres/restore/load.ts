@@ -112,7 +112,10 @@ function psqlCommand(
 const withoutTransactionTimeout: Command = {
   name: 'sed',
   file: 'sh',
-  args: ['-c', `sed -u -e 's/^SET transaction_timeout = 0;$/-- &/' -e '/^SET row_security = off;$/q' -e 200q && exec cat`],
+  args: [
+    '-c',
+    `sed -u -e 's/^SET transaction_timeout = 0;$/-- &/' -e '/^SET row_security = off;$/q' -e 200q && exec cat`,
+  ],
 };
 
 /** The stored bytes failed: that is the cause, whatever the tools then say. */
@@ -200,20 +203,28 @@ async function* marked(stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
 function explain(error: unknown, input: LoadInput, said: PsqlError | undefined, left: string | null): unknown {
   const { signal, compressor, inOneTransaction, tools } = input;
   if (signal.aborted) return signal.reason;
-  const state = inOneTransaction === undefined ? 'the database holds a part and is of no use' : 'nothing of it was kept';
+  const state =
+    inOneTransaction === undefined ? 'the database holds a part and is of no use' : 'nothing of it was kept';
   const what = `contents for database '${input.database}'`;
   const suffix = `; ${state}${left === null ? '' : `; ${left}`}`;
   if (error instanceof SourceFailure) {
     const { error: cause } = error;
-    if (cause instanceof HoldfastError) return new HoldfastError(cause.type, `${cause.message}${suffix}`, cause.hint, { cause });
-    return new HoldfastError('Unexpected', `reading the ${what} failed: ${messageOf(cause)}${suffix}`, 'see the cause', { cause });
+    if (cause instanceof HoldfastError)
+      return new HoldfastError(cause.type, `${cause.message}${suffix}`, cause.hint, { cause });
+    return new HoldfastError(
+      'Unexpected',
+      `reading the ${what} failed: ${messageOf(cause)}${suffix}`,
+      'see the cause',
+      { cause },
+    );
   }
   if (error instanceof ToolFailure && compressor !== undefined && error.exit.file === compressor.decompress.file) {
     if (error.exit.signal === null) return damaged(`the ${what} can't be decompressed: ${error.message}${suffix}`);
     return new HoldfastError(error.type, `${error.message}${suffix}`, error.hint);
   }
   if (said !== undefined) return failureOf(said, what, suffix);
-  if (error instanceof Unfinished) return damaged(`the ${what} end in the middle of a statement or of a table's rows${suffix}`);
+  if (error instanceof Unfinished)
+    return damaged(`the ${what} end in the middle of a statement or of a table's rows${suffix}`);
   if (!(error instanceof HoldfastError)) return error;
   if (error instanceof ToolFailure && error.exit.file === tools.psql && error.exit.signal === null) {
     return new HoldfastError('RestoreFailed', `${error.message}${suffix}`, error.hint);
@@ -223,7 +234,8 @@ function explain(error: unknown, input: LoadInput, said: PsqlError | undefined, 
 
 function failureOf({ finding, verdict }: PsqlError, what: string, suffix: string): LoadFailure {
   const mayPass = verdict.weight === 'fatal' && (verdict.kind === 'connection' || verdict.kind === 'resources');
-  const type: ErrorType = verdict.kind === 'tool too old' ? 'ToolTooOld' : mayPass ? 'PostgresUnavailable' : 'RestoreFailed';
+  const type: ErrorType =
+    verdict.kind === 'tool too old' ? 'ToolTooOld' : mayPass ? 'PostgresUnavailable' : 'RestoreFailed';
   return new LoadFailure(type, `the ${what} failed: ${describeFinding(finding)}${suffix}`, verdict.hint, finding);
 }
 

@@ -39,7 +39,9 @@ export interface MarkWish {
 export function restoreMark({ run, state, verified = null, comment = null }: MarkWish): string {
   const words = { making: '', loaded: ', loaded', done: ', done', aside: ', put aside, it was empty' };
   const counts =
-    verified === null ? '' : `, ${String(verified.tables)} tables and ${String(verified.rows)} rows are as in the backup`;
+    verified === null
+      ? ''
+      : `, ${String(verified.tables)} tables and ${String(verified.rows)} rows are as in the backup`;
   return `holdfast: restore ${run}${words[state]}${counts}${comment === null ? '' : `\n${comment}`}`;
 }
 
@@ -62,7 +64,10 @@ export function markLimit(run: string): number {
 }
 
 /** A database as found: whether this run made it, and nobody else can have. */
-export function isOurs(found: { readonly comment: string | null; readonly connectionLimit: number }, run: string): boolean {
+export function isOurs(
+  found: { readonly comment: string | null; readonly connectionLimit: number },
+  run: string,
+): boolean {
   const mark = readRestoreMark(found.comment);
   if (mark !== undefined) return mark.run === run && (mark.state === 'making' || mark.state === 'loaded');
   return found.comment === null && found.connectionLimit === markLimit(run);

@@ -32,4 +32,8 @@ export async function memberText(
 }
 
 const damaged = (what: string) =>
-  new HoldfastError('ObjectDamaged', `a part of the backup that should be a small SQL text ${what}`, 'verify the backup, and restore from another one');
+  new HoldfastError(
+    'ObjectDamaged',
+    `a part of the backup that should be a small SQL text ${what}`,
+    'verify the backup, and restore from another one',
+  );

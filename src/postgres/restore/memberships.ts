@@ -49,11 +49,14 @@ export function orderMemberships(
   const ordered: Membership[] = [];
   let waiting = memberships;
   for (;;) {
-    const admins = new Set(ordered.filter(({ admin }) => admin).map(({ role, member }) => JSON.stringify([role, member])));
+    const admins = new Set(
+      ordered.filter(({ admin }) => admin).map(({ role, member }) => JSON.stringify([role, member])),
+    );
     const mayGrant = ({ role, grantor }: Membership) =>
       grantor === undefined || grantor === bootstrapRole || admins.has(JSON.stringify([role, grantor]));
     const ready = waiting.filter(mayGrant);
-    if (ready.length === 0) return [...ordered, ...waiting.map((membership) => ({ ...membership, grantor: undefined }))];
+    if (ready.length === 0)
+      return [...ordered, ...waiting.map((membership) => ({ ...membership, grantor: undefined }))];
     ordered.push(...ready);
     waiting = waiting.filter((membership) => !mayGrant(membership));
   }

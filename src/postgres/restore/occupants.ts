@@ -1,5 +1,5 @@
 import { withSession, type Server, type Session } from '../connection.ts';
-import { readRestoreMark, type RestoreMark } from './mark.ts';
+import { isOurs, readRestoreMark, type RestoreMark } from './mark.ts';
 
 /** Made by initdb, and there in every cluster. */
 export const systemDatabases: readonly string[] = ['template0', 'template1', 'postgres'];
@@ -39,20 +39,30 @@ export async function lookAround(server: Server, session: Session, run?: string)
     readonly name: string;
     readonly oid: number;
     readonly comment: string | null;
+    readonly connectionLimit: number;
     readonly open: boolean;
   }>(
-    `SELECT datname::text AS name, oid, shobj_description(oid, 'pg_database') AS comment,
+    `SELECT datname::text AS name, oid, datconnlimit AS "connectionLimit", shobj_description(oid, 'pg_database') AS comment,
         datallowconn AND datconnlimit <> -2 AS open
        FROM pg_database WHERE datname <> 'template0' ORDER BY datname`,
   );
   const found: Occupant[] = [];
-  for (const { name, oid, comment, open } of databases) {
-    const mark = readRestoreMark(comment);
-    const own = mark !== undefined && mark.run === run ? mark : undefined;
+  for (const { name, oid, comment, connectionLimit, open } of databases) {
+    const own = run === undefined ? undefined : ownMark({ comment, connectionLimit }, run);
     const holds = own !== undefined || systemDatabases.includes(name) ? null : await whatItHolds(server, name, open);
     found.push({ name, oid, holds, mark: own });
   }
   return found;
+}
+
+/** Also of one that was created and not yet commented on. */
+function ownMark(
+  found: { readonly comment: string | null; readonly connectionLimit: number },
+  run: string,
+): RestoreMark | undefined {
+  const mark = readRestoreMark(found.comment);
+  if (mark !== undefined) return mark.run === run ? mark : undefined;
+  return isOurs(found, run) ? { run, state: 'making', verified: null, comment: null } : undefined;
 }
 
 /** In words what a user keeps in a database; null: nothing. */

@@ -67,7 +67,10 @@ export async function preflightCluster(
   };
   const needs: NeedsFacts[] = [];
   for (const record of dumped) needs.push(await readNeeds(session, record, arriving));
-  const found = occupants(await lookAround(server, session, run), dumped.map(({ name }) => name));
+  const found = occupants(
+    await lookAround(server, session, run),
+    dumped.map(({ name }) => name),
+  );
   const present = roles.map(({ name }) => name).filter((name) => there.roles.includes(name));
   return {
     source: { versionNum: manifest.server.versionNum },

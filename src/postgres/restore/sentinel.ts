@@ -28,7 +28,9 @@ export class Tail {
   #text = '';
 
   push(chunk: Uint8Array): void {
-    this.#text = (this.#text + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1')).slice(-1_000);
+    this.#text = (this.#text + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1')).slice(
+      -1_000,
+    );
   }
 
   endsWith(word: string): boolean {

@@ -64,7 +64,11 @@ export class Lexer {
   lineOf(position: number): number {
     if (position < this.#counted.upTo) this.#counted = { upTo: 0, line: 1 };
     let { upTo, line } = this.#counted;
-    for (let feed = this.#text.indexOf('\n', upTo); feed !== -1 && feed < position; feed = this.#text.indexOf('\n', upTo)) {
+    for (
+      let feed = this.#text.indexOf('\n', upTo);
+      feed !== -1 && feed < position;
+      feed = this.#text.indexOf('\n', upTo)
+    ) {
       upTo = feed + 1;
       line += 1;
     }

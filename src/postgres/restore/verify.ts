@@ -1,5 +1,5 @@
 import type { DatabaseRecord, Extension } from '../../domain/manifest.ts';
-import type { Finding, VerificationReport } from '../../domain/restore-report.ts';
+import type { VerificationReport } from '../../domain/restore-report.ts';
 import { withSession, type Server, type Session } from '../connection.ts';
 import { listTables } from '../inspect-database.ts';
 import { abreast } from './abreast.ts';
@@ -9,8 +9,8 @@ export interface VerifyInput {
   readonly server: Server;
   readonly database: string;
   readonly record: Pick<DatabaseRecord, 'tables' | 'extensions'>;
-  /** What the load had to say, if anything. */
-  readonly errors?: readonly Finding[];
+  /** Default false: a table that the backup doesn't have is a difference. */
+  readonly othersMayBeThere?: boolean;
   /** How many sessions count at once. */
   readonly sessions: number;
   readonly signal: AbortSignal;
@@ -36,7 +36,7 @@ export async function verifyDatabase(input: VerifyInput): Promise<VerificationRe
     tablesDone += batch.length;
     input.onProgress?.({ tablesDone, tablesTotal: sized.length });
   });
-  return compareContents(input.record, { ...contents, rows }, input.errors);
+  return compareContents(input.record, { ...contents, rows }, { othersMayBeThere: input.othersMayBeThere ?? false });
 }
 
 async function readContents(session: Session): Promise<Omit<FoundContents, 'rows'>> {
@@ -105,6 +105,8 @@ function inBatches(tables: readonly SizedTable[]): SizedTable[][] {
 
 async function countRows(session: Session, batch: readonly SizedTable[]): Promise<[string, number][]> {
   const counts = batch.map(({ key }) => `(SELECT count(*) FROM ONLY ${key})`);
-  const [row] = await session.query<{ readonly rows: readonly string[] }>(`SELECT ARRAY[${counts.join(', ')}]::text[] AS rows`);
+  const [row] = await session.query<{ readonly rows: readonly string[] }>(
+    `SELECT ARRAY[${counts.join(', ')}]::text[] AS rows`,
+  );
   return batch.map(({ key }, index) => [key, Number(row?.rows[index])]);
 }

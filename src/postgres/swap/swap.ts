@@ -101,7 +101,7 @@ class Exchange {
   async #exchange(session: Session, facts: SwapFacts, state: SwapState): Promise<SwapMark | null> {
     if (state === 'done') return null;
     if (state === 'swapped') return facts.mark;
-    this.#refuseWhereNeeded(facts, state);
+    this.#notes.push(...this.#judge(facts, state));
     this.#options.signal.throwIfAborted();
     await this.#pause('inspected');
     this.#options.onStep?.('close');
@@ -118,12 +118,13 @@ class Exchange {
     return this.#mark;
   }
 
-  #refuseWhereNeeded(facts: SwapFacts, state: SwapState): void {
+  /** Throws what is in the way, returns what should be known. */
+  #judge(facts: SwapFacts, state: SwapState): string[] {
     if (state === 'foreign') throw foreignState(facts);
     const obstacles = swapObstacles(facts, this.#input);
     const blocking = obstacles.filter(inTheWay);
     if (blocking.length > 0) throw refusal(this.#input, blocking);
-    this.#notes.splice(0, this.#notes.length, ...obstacles.map(({ what }) => what));
+    return obstacles.map(({ what }) => what);
   }
 
   /**
@@ -142,7 +143,7 @@ class Exchange {
       await endSessions(session, oids, { signal, left, superuser, ended: this.#ended });
       await this.#pause('sessions ended');
       const facts = await inspectSwap(session, this.#input);
-      this.#refuseWhereNeeded(facts, swapState(facts));
+      this.#judge(facts, swapState({ ...facts, mark: facts.mark ?? this.#mark }));
       signal.throwIfAborted();
       onStep?.('rename');
       try {
@@ -228,7 +229,6 @@ class Exchange {
    *   session that held the lock all the time.
    */
   async #settleIn(session: Session, own: SwapMark | null): Promise<SwapState> {
-    await session.query('ROLLBACK');
     const facts = await inspectSwap(session, this.#input);
     const mark = facts.mark ?? own;
     const state = swapState({ ...facts, mark });
