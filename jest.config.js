@@ -14,6 +14,7 @@ export default {
       },
     ],
   },
+  globalSetup: '<rootDir>/test/build-first.mjs',
   maxWorkers: 2,
   testTimeout: 60_000,
 };

@@ -7,7 +7,12 @@ import type { Progress } from '../../src/domain/run.ts';
 
 let counter = 0;
 
-export async function start(world: World, workflow: string, argument: unknown, workflowId?: string): Promise<WorkflowHandle> {
+export async function start(
+  world: World,
+  workflow: string,
+  argument: unknown,
+  workflowId?: string,
+): Promise<WorkflowHandle> {
   counter += 1;
   return world.client.workflow.start(workflow, {
     workflowId: workflowId ?? `${workflow}/test-${String(counter)}`,
@@ -24,7 +29,10 @@ export async function backUp(world: World, policy = 'daily'): Promise<BackupResu
 export const progressOf = (handle: WorkflowHandle): Promise<Progress> => handle.query<Progress>('progress');
 
 /** Waits until the run says of itself what is wanted. A run that ends before fails the wait with its own failure. */
-export async function untilProgress(handle: WorkflowHandle, wanted: (progress: Progress) => boolean): Promise<Progress> {
+export async function untilProgress(
+  handle: WorkflowHandle,
+  wanted: (progress: Progress) => boolean,
+): Promise<Progress> {
   for (;;) {
     const { status } = await handle.describe();
     const progress = await progressOf(handle);
@@ -37,12 +45,18 @@ export async function untilProgress(handle: WorkflowHandle, wanted: (progress: P
   }
 }
 
-export const untilDecision = (handle: WorkflowHandle) => untilProgress(handle, ({ waitingFor }) => waitingFor === 'decision');
-export const untilFollowUp = (handle: WorkflowHandle) => untilProgress(handle, ({ waitingFor }) => waitingFor === 'follow-up');
+export const untilDecision = (handle: WorkflowHandle) =>
+  untilProgress(handle, ({ waitingFor }) => waitingFor === 'decision');
+export const untilFollowUp = (handle: WorkflowHandle) =>
+  untilProgress(handle, ({ waitingFor }) => waitingFor === 'follow-up');
 
 /** Approves the plan in force, as a person who read it. */
 export async function approve(handle: WorkflowHandle, progress: Progress): Promise<void> {
-  await handle.signal('approve', { by: 'alice', reason: 'checked the report', plan: (progress.planDigest ?? '').slice(0, 12) });
+  await handle.signal('approve', {
+    by: 'alice',
+    reason: 'checked the report',
+    plan: (progress.planDigest ?? '').slice(0, 12),
+  });
 }
 
 export interface Failed {
@@ -57,7 +71,8 @@ export async function failureOf(handle: WorkflowHandle): Promise<Failed> {
     await handle.result();
   } catch (error) {
     let cause: unknown = (error as WorkflowFailedError).cause;
-    while (cause instanceof Error && cause.name !== 'ApplicationFailure' && cause.cause instanceof Error) cause = cause.cause;
+    while (cause instanceof Error && cause.name !== 'ApplicationFailure' && cause.cause instanceof Error)
+      cause = cause.cause;
     const { type, message, details } = cause as { type?: string; message: string; details?: { hint?: string }[] };
     return { type: type ?? (cause as Error).name, message, hint: details?.[0]?.hint ?? '' };
   }
