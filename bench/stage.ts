@@ -1,0 +1,106 @@
+/** Servers with data, and what activities stand on, without Temporal: for measuring the work alone. */
+import { execFile } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { makeScratch } from '../parts/scratch.ts';
+import { startPostgres, type PostgresMajor, type PostgresServer } from '../parts/postgres-server.ts';
+import type { Dependencies } from '../src/activities/dependencies.ts';
+import type { Working } from '../src/activities/working.ts';
+import { parseConfig, type Config } from '../src/domain/config.ts';
+import { findTool } from '../src/process/environment.ts';
+import { openDirectory } from '../src/storage/directory.ts';
+import { initialiseDirectory } from '../src/storage/initialise.ts';
+import { findCompressors } from '../src/streams/compress.ts';
+
+const run = promisify(execFile);
+
+export const settings = {
+  shared_buffers: '512MB',
+  max_wal_size: '8GB',
+  checkpoint_timeout: '1h',
+  autovacuum: 'off',
+  max_connections: '50',
+};
+
+/** One database with mostly text, numbers and times, as applications have them; about `megabytes` as plain dump. */
+export async function fill(server: PostgresServer, database: string, megabytes: number): Promise<void> {
+  const rows = Math.round((megabytes * 1_000_000) / 150);
+  await server.psql('postgres', `CREATE DATABASE ${database}`);
+  await server.psql(
+    database,
+    `CREATE TABLE events AS SELECT i AS id, md5(i::text) AS token, 'user ' || i % 5000 || ' opened page /articles/' || i % 977 AS message,
+       timestamptz '2026-01-01Z' + i * interval '1 second' AS at, (i % 1000)::numeric / 7 AS amount FROM generate_series(1, ${String(rows)}) i;
+     ALTER TABLE events ADD PRIMARY KEY (id);
+     CREATE INDEX ON events (at);
+     VACUUM ANALYZE events`,
+  );
+}
+
+/** About `gigabytes` of plain dump in little space: what counts is how much flows. */
+export async function fillWithAir(server: PostgresServer, database: string, gigabytes: number): Promise<void> {
+  await server.psql('postgres', `CREATE DATABASE ${database}`);
+  await server.psql(
+    database,
+    `CREATE TABLE air AS SELECT i AS id, repeat(md5(i::text), 32768) AS body FROM generate_series(1, ${String(gigabytes * 1000)}) i`,
+  );
+}
+
+export interface Stage {
+  readonly server: PostgresServer;
+  readonly directory: string;
+  readonly config: Config;
+  readonly deps: Dependencies;
+  readonly work: Working;
+}
+
+/** A server, a repository and dependencies as a worker has them. */
+export async function openStage(major: PostgresMajor): Promise<Stage> {
+  const server = await startPostgres({ major, settings });
+  const directory = join(await makeScratch('bench'), 'backup');
+  await mkdir(directory);
+  await initialiseDirectory({ directory, now: new Date() });
+  const { host, port } = server;
+  const config = parseConfig({
+    installation: 'bench',
+    repositories: { nas: { directory } },
+    clusters: { bench: { server: { host, port, password: { env: 'PASSWORD' }, sslmode: 'disable' } } },
+    policies: { all: { cluster: 'bench', method: 'pg_dumpall', repository: 'nas' } },
+    tools: { postgres: { [String(major)]: server.binDir } },
+  });
+  const path = process.env['PATH'] ?? '';
+  const deps: Dependencies = {
+    version: 'bench',
+    config: () => Promise.resolve(config),
+    leases: {
+      acquire: () => Promise.resolve({ granted: true, inUse: [] }),
+      giveBack: () => Promise.resolve(),
+    },
+    openRepository: (spec) => openDirectory(spec),
+    compressors: await findCompressors((name) => findTool(name, path), new AbortController().signal),
+    toolPlaces: ({ tools }) => ({ configured: tools.postgres, path }),
+    secret: () => Promise.resolve(server.password),
+    failpoint: () => Promise.resolve(),
+  };
+  return { server, directory, config, deps, work: { signal: new AbortController().signal, report: () => undefined } };
+}
+
+/** Runs a line of shell with the server's own tools first on PATH; seconds. Every process of a pipe has to succeed. */
+export async function shell({ server }: Pick<Stage, 'server'>, line: string): Promise<number> {
+  const env = {
+    PATH: `${server.binDir}:${process.env['PATH'] ?? ''}`,
+    PGHOST: server.host,
+    PGPORT: String(server.port),
+    PGUSER: 'postgres',
+    PGPASSWORD: server.password,
+  };
+  return seconds(async () => {
+    await run('bash', ['-c', `set -euo pipefail; ${line}`], { env });
+  });
+}
+
+export async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await work();
+  return (performance.now() - begin) / 1000;
+}
