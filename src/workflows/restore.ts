@@ -93,7 +93,7 @@ class Restore {
     this.#report = report;
     this.#refuseDifferences(report);
     this.#done.push(`restored the whole of backup ${plan.facts.source.backup} into cluster ${spec.target.cluster}`);
-    await this.#record(spec, planned, 'restored');
+    await this.#recordDone(spec, planned, 'restored');
     await this.#journal.step('finish', () => quick(site, (at) => at.finishCluster({ spec, planned, run: this.#run })));
     return this.#result('restored', planned);
   }
@@ -120,7 +120,7 @@ class Restore {
       await CancellationScope.nonCancellable(() => this.#dropCopy(spec, planned));
       throw error;
     }
-    await this.#record(spec, planned, facts.kind === 'create' ? 'created' : 'swapped');
+    await this.#recordDone(spec, planned, facts.kind === 'create' ? 'created' : 'swapped');
     return facts.kind === 'create' ? this.#result('created', planned) : this.#followUps(spec, planned);
   }
 
@@ -222,7 +222,7 @@ class Restore {
       this.#done.push(
         asked.verb === 'undo' ? `swapped back: ${database} is the old database again` : `dropped ${aside}`,
       );
-      await this.#record(spec, planned, asked.verb === 'undo' ? 'undone' : 'released', { followUp: asked });
+      await this.#recordDone(spec, planned, asked.verb === 'undo' ? 'undone' : 'released', { followUp: asked });
       if (asked.verb === 'release') return this.#result('released', planned);
       undone = true;
     }
@@ -268,7 +268,7 @@ class Restore {
     throw failure(
       'VerificationFailed',
       `what was restored differs from the backup: ${report.differences.slice(0, 5).join('; ')}`,
-      'the live database was not touched; the report is in the run’s record',
+      'no live database was touched; the run’s record has the whole report',
       { differences: report.differences },
     );
   }
@@ -287,6 +287,21 @@ class Restore {
       );
     } catch {
       this.#done.push(`left behind: database ${planned.plan.facts.copyName ?? ''}, which could not be dropped`);
+    }
+  }
+
+  /** What is done is done: a record that can't be written is said in the run, which goes on all the same. */
+  async #recordDone(
+    spec: RestoreSpec,
+    planned: PlannedRestore,
+    outcome: RunRecord['outcome'],
+    more: { readonly followUp?: FollowUp } = {},
+  ): Promise<void> {
+    try {
+      await this.#record(spec, planned, outcome, more);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      this.#done.push(`no record of '${outcome}' could be written: ${failureText(error)}`);
     }
   }
 
