@@ -29,7 +29,7 @@ async function backUp({ deps, config, work }: Stage, turn: number): Promise<stri
   const spec = backupSpec(config, { policy: 'all' });
   const run = identity(turn);
   const taken = await takeBackup(deps, { spec, run, startedAt: new Date().toISOString(), turn: 1, attempt: 1 }, work);
-  const { manifestKey } = await commitBackup(deps, { spec, run, taken });
+  const { manifestKey } = await commitBackup(deps, { spec, run, taken }, work);
   return manifestKey;
 }
 

@@ -17,10 +17,12 @@ import {
 import {
   planSwap,
   release,
+  settleSwap,
   swap,
   undo,
   type PlanSwapInput,
   type ReleaseInput,
+  type SettleInput,
   type SwapActivityInput,
 } from './swap-copy.ts';
 import { takeBackup, type TakeInput } from './take-backup.ts';
@@ -31,6 +33,7 @@ import type { BackupSpec } from '../domain/specs.ts';
 export type { PlannedRestore } from './plan-restore.ts';
 export type { PruneResult } from './prune-backups.ts';
 export type { LoadedCopy } from './restore-copy.ts';
+export type { SwapActivityInput, Swapped } from './swap-copy.ts';
 export type { TakenBackup } from './take-backup.ts';
 export type { Dependencies } from './dependencies.ts';
 
@@ -41,7 +44,7 @@ export const controlActivities = (deps: Dependencies) => withTypedFailures(names
 export const siteActivities = (deps: Dependencies) =>
   withTypedFailures({
     preflightBackup: (input: { readonly spec: BackupSpec }) => working('preflight', () => preflightBackup(deps, input)),
-    commitBackup: (input: CommitInput) => working('commit', () => commitBackup(deps, input)),
+    commitBackup: (input: CommitInput) => working('commit', (work) => commitBackup(deps, input, work)),
     sweepStaged: (input: SweepInput) => working('sweep', () => sweepStaged(deps, input)),
     pruneBackups: (input: PruneInput) => working('prune', (work) => pruneBackups(deps, input, work)),
     planRestore: (input: PlanInput) => working('plan', () => planRestore(deps, input)),
@@ -51,6 +54,7 @@ export const siteActivities = (deps: Dependencies) =>
     finishCluster: (input: CopyInput) => working('finish', () => finishCluster(deps, input)),
     swap: (input: SwapActivityInput) => working('swap', (work) => swap(deps, input, work)),
     undoSwap: (input: SwapActivityInput) => working('undo', (work) => undo(deps, input, work)),
+    settleSwap: (input: SettleInput) => working('settle the swap', () => settleSwap(deps, input)),
     dropAside: (input: ReleaseInput) => working('release', (work) => release(deps, input, work)),
     writeRecord: (input: RecordInput) => working('record', (work) => writeRecord(deps, input, work)),
   });
@@ -62,8 +66,7 @@ export const bytesActivities = (deps: Dependencies) =>
     verifyBackup: (input: VerifyInput) => working('verify', (work) => verifyBackup(deps, input, work)),
     loadCopy: (input: CopyInput) => working('load', (work) => loadCopy(deps, input, work)),
     verifyCopy: (input: CopyInput) => working('compare', (work) => verifyCopy(deps, input, work)),
-    restoreCluster: (input: CopyInput) =>
-      working('restore the cluster', (work) => restoreCluster(deps, input, work)),
+    restoreCluster: (input: CopyInput) => working('restore the cluster', (work) => restoreCluster(deps, input, work)),
   });
 
 export type ControlActivities = ReturnType<typeof controlActivities>;

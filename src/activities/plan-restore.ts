@@ -13,6 +13,7 @@ import { preflight, preflightCluster } from '../postgres/restore/preflight.ts';
 import { readProperties } from '../postgres/swap/properties.ts';
 import { readCatalog, readManifest } from '../storage/catalog.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
+import { leftoverNotes } from './leftovers.ts';
 
 export interface PlanInput {
   readonly spec: RestoreSpec;
@@ -106,7 +107,10 @@ async function planDatabase(
       facts,
       sessions: swap ? (facts.live?.sessions ?? 0) : null,
     }),
-    obstacles: databaseObstacles(facts, { missingRoles, swap }),
+    obstacles: [
+      ...databaseObstacles(facts, { missingRoles, swap }),
+      ...(await leftoverNotes(session, name, run.short)),
+    ],
   };
 }
 

@@ -14,7 +14,11 @@ import type { Working } from './working.ts';
 const sessions = 2;
 
 /** Restores a whole backup into an empty cluster; an earlier attempt of this run is gone on with. */
-export async function restoreCluster(deps: Dependencies, { spec, planned, run }: CopyInput, { signal, report }: Working): Promise<CopyReport> {
+export async function restoreCluster(
+  deps: Dependencies,
+  { spec, planned, run }: CopyInput,
+  { signal, report }: Working,
+): Promise<CopyReport> {
   const config = await deps.config();
   assertSameTarget(config, spec.target);
   const manifest = await plannedManifest(deps, planned);
@@ -36,7 +40,13 @@ export async function restoreCluster(deps: Dependencies, { spec, planned, run }:
     sessions,
     signal,
     onProgress: ({ phase, database, bytes, totalBytes, databasesDone, databasesTotal }) => {
-      report({ doing: database === null ? phase : `${phase} ${database}`, bytes, totalBytes, done: databasesDone, total: databasesTotal });
+      report({
+        doing: database === null ? phase : `${phase} ${database}`,
+        bytes,
+        totalBytes,
+        done: databasesDone,
+        total: databasesTotal,
+      });
     },
     failpoint: (name) => deps.failpoint(`cluster:${name}`),
   });

@@ -36,13 +36,14 @@ export interface CommitInput {
 export async function commitBackup(
   deps: Dependencies,
   { spec, taken }: CommitInput,
+  { signal }: Pick<Working, 'signal'>,
 ): Promise<{ readonly manifestKey: string }> {
   const repository = deps.openRepository(spec.repository);
   await repository.check();
   await deps.failpoint('commit:begin');
-  await repository.publish(taken.object);
+  await repository.publish(taken.object, { signal });
   await deps.failpoint('commit:object');
-  await repository.publish(taken.manifest);
+  await repository.publish(taken.manifest, { signal });
   await deps.failpoint('commit:manifest');
   return { manifestKey: taken.manifest.key };
 }

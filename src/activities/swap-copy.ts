@@ -1,5 +1,5 @@
 import { digestOf, type Json } from '../domain/canonical.ts';
-import { HoldfastError } from '../domain/errors.ts';
+import { HoldfastError, type ErrorType } from '../domain/errors.ts';
 import {
   planDigest,
   shortDigest,
@@ -12,7 +12,7 @@ import type { RunIdentity } from '../domain/run.ts';
 import { assertSameTarget, type RestoreSpec } from '../domain/specs.ts';
 import type { SwapFacts, SwapInput } from '../domain/swap-report.ts';
 import { readIdentity } from '../postgres/inspect.ts';
-import type { Server } from '../postgres/connection.ts';
+import { withSession, type Server } from '../postgres/connection.ts';
 import { dropAside } from '../postgres/swap/drop-aside.ts';
 import { inspectSwap } from '../postgres/swap/inspect.ts';
 import { connectForMaintenance } from '../postgres/swap/maintenance.ts';
@@ -38,13 +38,19 @@ export async function planSwap(
   { spec, planned, copyOid, report }: PlanSwapInput,
 ): Promise<RestorePlan> {
   const server = await serverOf(deps, spec.target);
-  const { facts, found } = await lookAgain(server, { ...planned.plan.facts, copyOid, report });
+  const wanted = { ...planned.plan.facts, copyOid, report };
+  const first = await lookAgain(server, wanted);
+  const other = await successor(server, first.found);
+  const { facts, found } =
+    other === null ? first : await lookAgain(server, { ...wanted, target: { ...wanted.target, liveOid: other } });
   const state = swapState(found);
   return {
     facts,
     estimates: { ...planned.plan.estimates, readBytes: 0, needBytes: 0, expectedSeconds: 1, sessions: found.sessions },
     obstacles: [
       ...(state === 'foreign' ? [changed(found)] : []),
+      ...(wasUndone(found) ? [undone(found)] : []),
+      ...(other === null ? [] : [succeeded(first.found, other)]),
       ...swapObstacles(found).map(({ weight, what, cure }) => ({ weight, what, cure })),
     ],
   };
@@ -55,6 +61,32 @@ const changed = ({ asked }: SwapFacts): Obstacle => ({
   what: `'${asked.liveName}' or its copy is not what it was: somebody renamed, closed or dropped one of them`,
   cure: 'start the restore again',
 });
+
+const undone = ({ asked }: SwapFacts): Obstacle => ({
+  weight: 'hopeless',
+  what: `the copy '${asked.copyName}' takes no connections: it was live and was swapped back, or somebody closed it`,
+  cure: 'start the restore again',
+});
+
+/** A copy is open until it is swapped in; one that an undo put aside is closed, and no old approval brings it back. */
+const wasUndone = (found: SwapFacts) => swapState(found) === 'before' && found.copy?.allowsConnections === false;
+
+const succeeded = ({ asked }: SwapFacts, oid: number): Obstacle => ({
+  weight: 'note',
+  what: `'${asked.liveName}' is another database (OID ${String(oid)}) than when this restore began (OID ${String(asked.liveOid)}): it was swapped or made anew meanwhile`,
+  cure: 'see to it that this restore is still wanted',
+});
+
+/** The database that bears the live name now, if the one that was planned with bears it no more. */
+async function successor(server: Server, { asked, live, copy }: SwapFacts): Promise<number | null> {
+  if (live?.name === asked.liveName || copy?.name !== asked.copyName) return null;
+  const [row] = await withSession(server, {}, (session) =>
+    session.query<{ readonly oid: number }>('SELECT oid::int8 AS oid FROM pg_database WHERE datname = $1::text', [
+      asked.liveName,
+    ]),
+  );
+  return row === undefined ? null : Number(row.oid);
+}
 
 /** Everything in a plan's facts that lies on the server, read anew. */
 async function lookAgain(
@@ -143,6 +175,9 @@ export async function swap(
         'read the new plan and decide again',
       );
     }
+    if (wasUndone(found)) {
+      throw new HoldfastError('PlanChanged', undone(found).what, 'nothing was exchanged; start the restore again');
+    }
   }
   const { downtimeMs, sessionsEnded, notes } = await swapDatabases(server, await swapInput(deps, input), {
     signal,
@@ -190,6 +225,34 @@ export async function undo(
   });
   return { downtimeMs, sessionsEnded, notes };
 }
+
+export interface SettleInput extends SwapActivityInput {
+  readonly operation: 'swap' | 'undo';
+}
+
+/**
+ * Sees to what a swap or an undo left that was cut short and is not to be gone on with: the old state is brought back,
+ * unless the names are exchanged already; then the new one is opened. Done twice is done once.
+ */
+export async function settleSwap(
+  deps: Dependencies,
+  { operation, ...input }: SettleInput,
+): Promise<{ readonly exchanged: boolean }> {
+  const server = await serverOf(deps, input.spec.target);
+  const exchange = operation === 'swap' ? swapDatabases : undoSwap;
+  const goNoFurther = new Error('go no further');
+  try {
+    await exchange(server, await swapInput(deps, input), { signal: AbortSignal.abort(goNoFurther) });
+    return { exchanged: true };
+  } catch (error) {
+    const settled = error === goNoFurther || (error instanceof HoldfastError && settledTypes.has(error.type));
+    if (!settled) throw error;
+    return { exchanged: false };
+  }
+}
+
+/** What swapDatabases says with the old state in place. */
+const settledTypes: ReadonlySet<ErrorType> = new Set(['PlanChanged', 'SwapFailed']);
 
 export interface ReleaseInput extends SwapActivityInput {
   /** The swap was undone: what lies aside is the restored database. */

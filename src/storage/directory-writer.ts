@@ -9,6 +9,12 @@ import type { Staged, StageWriter } from './repository.ts';
 /** A mount that hangs must not keep the run from reporting its failure; the sweep finds what is left. */
 const abortPatienceMs = 10_000;
 
+/**
+ * So often what was written is flushed, while writing goes on: the last flush is then short, a network file system tells
+ * of its errors early, and unwritten pages don't pile up.
+ */
+const flushBytes = 32 * 1024 * 1024;
+
 interface Target {
   readonly key: string;
   readonly token: string;
@@ -29,6 +35,10 @@ export class DirectoryWriter implements StageWriter {
   #state: 'open' | 'closed' | 'finished' | 'aborted' = 'open';
   /** Set by a write that failed; only a rollback helps. */
   #failure: { readonly error: unknown } | undefined;
+  /** Set by a flush that failed: nothing helps. */
+  #lost: { readonly error: unknown } | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+  #flushed = 0;
 
   constructor(handle: FileHandle, target: Target, signal: AbortSignal) {
     this.#handle = handle;
@@ -43,7 +53,8 @@ export class DirectoryWriter implements StageWriter {
   write(chunk: Uint8Array): Promise<void> {
     return this.#inTurn('writing', async () => {
       this.#signal.throwIfAborted();
-      if (this.#failure !== undefined) throw this.#failure.error;
+      const failed = this.#lost ?? this.#failure;
+      if (failed !== undefined) throw failed.error;
       const at = this.#meter.bytes;
       try {
         const writing = this.#writeAt(chunk, at);
@@ -54,6 +65,7 @@ export class DirectoryWriter implements StageWriter {
         this.#failure = { error };
         throw error;
       }
+      if (this.#meter.bytes - this.#flushed >= flushBytes) await this.#beginFlush();
     });
   }
 
@@ -63,8 +75,10 @@ export class DirectoryWriter implements StageWriter {
 
   rollback(): Promise<void> {
     return this.#inTurn('truncating', async () => {
+      await this.#flushing;
       await this.#handle.truncate(this.#mark.bytes);
       this.#meter.restore(this.#mark);
+      this.#flushed = Math.min(this.#flushed, this.#mark.bytes);
       this.#failure = undefined;
     });
   }
@@ -73,9 +87,10 @@ export class DirectoryWriter implements StageWriter {
     return this.#inTurn('writing', async () => {
       this.#signal.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure.error;
-      // After a failed fsync the kernel forgets what it couldn't write: there is no second try (fsync(2)).
       this.#state = 'closed';
       try {
+        await this.#flushing;
+        if (this.#lost !== undefined) throw this.#lost.error;
         await this.#handle.sync();
       } finally {
         await this.#handle.close();
@@ -93,6 +108,7 @@ export class DirectoryWriter implements StageWriter {
       const wasOpen = this.#state === 'open';
       if (this.#state === 'finished') return;
       this.#state = 'aborted';
+      await this.#flushing;
       if (wasOpen) await this.#handle.close().catch(() => undefined);
       await unlink(this.#target.path).catch(() => undefined);
     };
@@ -104,6 +120,17 @@ export class DirectoryWriter implements StageWriter {
     });
     await Promise.race([removed, patience]);
     clearTimeout(timer);
+  }
+
+  /** Waits for the flush before, not for the one that it begins. */
+  async #beginFlush(): Promise<void> {
+    await this.#flushing;
+    if (this.#lost !== undefined) throw this.#lost.error;
+    this.#flushed = this.#meter.bytes;
+    // After a failure the kernel forgets what it couldn't write: there is no second try (fsync(2)).
+    this.#flushing = this.#handle.datasync().catch((error: unknown) => {
+      this.#lost = { error };
+    });
   }
 
   async #writeAt(chunk: Uint8Array, at: number): Promise<void> {

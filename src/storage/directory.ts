@@ -7,16 +7,7 @@ import type { StoredObject } from '../domain/manifest.ts';
 import { claim } from './claim.ts';
 import { DirectoryWriter } from './directory-writer.ts';
 import { storeError, translated, unlessMissing } from './errno.ts';
-import {
-  fileMode,
-  fingerprint,
-  makeFolders,
-  openObject,
-  pathOf,
-  readChunks,
-  refuseLinks,
-  syncDirectory,
-} from './files.ts';
+import { fileMode, fingerprint, makeFolders, pathOf, refuseLinks, syncDirectory } from './files.ts';
 import { checkKey, checkOwner, checkPrefix, makeStagedName, parseStagedName, splitKey } from './keys.ts';
 import { otherRepository, readMarker } from './marker.ts';
 import type {
@@ -28,7 +19,9 @@ import type {
   Staged,
   StageOwner,
   StageWriter,
+  Watch,
 } from './repository.ts';
+import { damaged, type Place, readObject, readSmall } from './reading.ts';
 import { walkObjects, walkStaged } from './walk.ts';
 
 export interface DirectoryOptions {
@@ -40,8 +33,6 @@ export interface DirectoryOptions {
    */
   readonly readBack?: boolean;
 }
-
-const maxTextBytes = 64 * 1024 * 1024;
 
 /**
  * A repository in a directory. It touches nothing until it is asked to, and never makes the directory or its marker:
@@ -94,13 +85,15 @@ class DirectoryRepository implements Repository {
     });
   }
 
-  async publish(staged: Staged): Promise<StoredObject> {
+  async publish(staged: Staged, watch: Watch = {}): Promise<StoredObject> {
     const { path, stagedPath } = this.#placesOf(staged);
+    watch.signal?.throwIfAborted();
     await this.#mounted();
     return translated(`publishing ${staged.key} in ${this.#root}`, async () => {
       await this.#look(splitKey(staged.key).folder);
-      const there = await this.#confirmStaged(staged, stagedPath);
-      if (!there || !(await claim(stagedPath, path))) await this.#confirmPublished(staged, path, there);
+      const there = await this.#confirmStaged(staged, stagedPath, watch);
+      watch.signal?.throwIfAborted();
+      if (!there || !(await claim(stagedPath, path))) await this.#confirmPublished(staged, path, there, watch);
       await unlessMissing(unlink(stagedPath));
       await syncDirectory(dirname(path));
       return { key: staged.key, bytes: staged.bytes, sha256: staged.sha256 };
@@ -156,36 +149,33 @@ class DirectoryRepository implements Repository {
   async *readStaged(staged: Staged, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { stagedPath } = this.#placesOf(staged);
     await this.#look(splitKey(staged.key).folder);
-    yield* this.#readFile(staged.key, stagedPath, { offset: 0, length: staged.bytes }, signal, () => gone(staged.key));
+    const place = { ...this.#at(staged.key), path: stagedPath };
+    const found = yield* readObject(place, { offset: 0, length: staged.bytes }, signal);
+    if (found) return;
+    await this.#mounted();
+    throw gone(staged.key);
   }
 
   async *read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     checkKey(key);
     await this.#look(splitKey(key).folder);
-    yield* this.#readFile(key, pathOf(this.#root, key), range, signal, () => {
-      return new HoldfastError(
-        'NoSuchBackup',
-        `${key} is not in ${this.#root}`,
-        "'holdfast backups list' shows what is there",
-      );
-    });
+    const found = yield* readObject(this.#at(key), range, signal);
+    if (found) return;
+    await this.#mounted();
+    throw new HoldfastError(
+      'NoSuchBackup',
+      `${key} is not in ${this.#root}`,
+      "'holdfast backups list' shows what is there",
+    );
   }
 
   async readText(key: string): Promise<string | undefined> {
     checkKey(key);
     return translated(`reading ${key} in ${this.#root}`, async () => {
       await this.#look(splitKey(key).folder);
-      const handle = await openObject(pathOf(this.#root, key));
-      if (handle === undefined) return this.#missing();
-      try {
-        const { size } = await handle.stat();
-        if (size > maxTextBytes) throw damaged(key, this.#root, `is too large to be a text (${String(size)} bytes)`);
-        const chunks: Uint8Array[] = [];
-        for await (const chunk of readChunks(handle, 0, size)) chunks.push(chunk);
-        return Buffer.concat(chunks).toString('utf8');
-      } finally {
-        await handle.close();
-      }
+      const text = await readSmall(this.#at(key));
+      if (text === undefined) await this.#mounted();
+      return text;
     });
   }
 
@@ -194,7 +184,9 @@ class DirectoryRepository implements Repository {
     return translated(`looking at ${key} in ${this.#root}`, async () => {
       await this.#look(splitKey(key).folder);
       const found = await unlessMissing(lstat(pathOf(this.#root, key)));
-      return found?.isFile() === true ? found.size : this.#missing();
+      if (found?.isFile() === true) return found.size;
+      await this.#mounted();
+      return undefined;
     });
   }
 
@@ -238,10 +230,8 @@ class DirectoryRepository implements Repository {
     return id;
   }
 
-  /** Nothing is there: either in the repository, or because the repository isn't. */
-  async #missing(): Promise<undefined> {
-    await this.#mounted();
-    return undefined;
+  #at(key: string): Place {
+    return { key, path: pathOf(this.#root, key), directory: this.#root };
   }
 
   #look(folder: string): Promise<void> {
@@ -270,15 +260,15 @@ class DirectoryRepository implements Repository {
   }
 
   /** false: nothing is staged (any more). Throws ObjectDamaged if it isn't what was written. */
-  async #confirmStaged(staged: Staged, stagedPath: string): Promise<boolean> {
-    const found = this.#readBack ? await fingerprint(stagedPath) : await sizeOnly(stagedPath);
+  async #confirmStaged(staged: Staged, stagedPath: string, watch: Watch): Promise<boolean> {
+    const found = this.#readBack ? await fingerprint(stagedPath, watch) : await sizeOnly(stagedPath);
     if (found === undefined) return false;
     if (found.bytes === staged.bytes && (found.sha256 ?? staged.sha256) === staged.sha256) return true;
-    throw damaged(staged.key, this.#root, 'reads back differently from what was written');
+    throw damaged(this.#at(staged.key), 'reads back differently from what was written');
   }
 
-  async #confirmPublished(staged: Staged, path: string, stagedIsThere: boolean): Promise<void> {
-    const found = await fingerprint(path);
+  async #confirmPublished(staged: Staged, path: string, stagedIsThere: boolean, watch: Watch): Promise<void> {
+    const found = await fingerprint(path, watch);
     if (found === undefined) {
       if (!stagedIsThere) throw gone(staged.key);
       throw new HoldfastError(
@@ -294,43 +284,6 @@ class DirectoryRepository implements Repository {
       'take another name; what is there stays as it is',
     );
   }
-
-  async *#readFile(
-    key: string,
-    path: string,
-    range: ByteRange | undefined,
-    signal: AbortSignal,
-    absent: () => HoldfastError,
-  ): AsyncGenerator<Uint8Array> {
-    signal.throwIfAborted();
-    const doing = `reading ${key} in ${this.#root}`;
-    const handle = await translated(doing, () => openObject(path));
-    if (handle === undefined) {
-      await this.#missing();
-      throw absent();
-    }
-    try {
-      const { size } = await handle.stat();
-      const { offset, length } = range ?? { offset: 0, length: size };
-      const end = offset + length;
-      if (end > size)
-        throw damaged(
-          key,
-          this.#root,
-          `is ${String(size)} bytes long, too short for bytes ${String(offset)} to ${String(end)}`,
-        );
-      let bytes = 0;
-      for await (const chunk of readChunks(handle, offset, end, signal)) {
-        bytes += chunk.length;
-        yield chunk;
-      }
-      if (bytes < length) throw damaged(key, this.#root, 'became shorter while it was read');
-    } catch (error) {
-      throw storeError(error, doing);
-    } finally {
-      await handle.close();
-    }
-  }
 }
 
 async function sizeOnly(path: string): Promise<{ readonly bytes: number; readonly sha256?: string } | undefined> {
@@ -343,13 +296,5 @@ function gone(key: string): HoldfastError {
     'ObjectDamaged',
     `${key} was staged and is gone`,
     'run again; see whether somebody cleans up hidden files in the directory',
-  );
-}
-
-function damaged(key: string, directory: string, what: string): HoldfastError {
-  return new HoldfastError(
-    'ObjectDamaged',
-    `${key} in ${directory} ${what}`,
-    'use another backup, and look for the cause at the disk or the file server',
   );
 }

@@ -4,12 +4,14 @@ import { type FileHandle, lstat, mkdir, open, realpath } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path';
 import { HoldfastError } from '../domain/errors.ts';
 import { errnoName, unlessMissing } from './errno.ts';
+import type { Watch } from './repository.ts';
 
 /** Dumps hold password verifiers: nobody but the worker's user reads them. */
 export const fileMode = 0o600;
 export const directoryMode = 0o700;
 
 const chunkBytes = 262_144;
+const digestBytes = 1_048_576;
 
 /** Makes what was created, renamed or removed in a directory last. */
 export async function syncDirectory(directory: string): Promise<void> {
@@ -108,18 +110,27 @@ export interface Fingerprint {
 }
 
 /** Size and SHA-256 of a regular file, read to its end; undefined if there is none. */
-export async function fingerprint(path: string): Promise<Fingerprint | undefined> {
+export async function fingerprint(path: string, watch: Watch = {}): Promise<Fingerprint | undefined> {
   const handle = await openObject(path);
   if (handle === undefined) return undefined;
+  // Two buffers for the whole file: one is digested while the other is filled, and there is nothing to collect.
+  let [full, empty] = [Buffer.allocUnsafeSlow(digestBytes), Buffer.allocUnsafeSlow(digestBytes)];
+  let reading = handle.read(full, 0, digestBytes, 0);
   try {
     const hash = createHash('sha256');
     let bytes = 0;
-    for await (const chunk of readChunks(handle, 0, Number.MAX_SAFE_INTEGER)) {
-      hash.update(chunk);
-      bytes += chunk.length;
+    for (;;) {
+      const { bytesRead } = await reading;
+      watch.signal?.throwIfAborted();
+      if (bytesRead === 0) return { bytes, sha256: hash.digest('hex') };
+      bytes += bytesRead;
+      reading = handle.read(empty, 0, digestBytes, bytes);
+      hash.update(full.subarray(0, bytesRead));
+      watch.onProgress?.(bytes);
+      [full, empty] = [empty, full];
     }
-    return { bytes, sha256: hash.digest('hex') };
   } finally {
+    await reading.catch(() => undefined);
     await handle.close();
   }
 }

@@ -27,7 +27,7 @@ export interface Initialised {
 const owner = { run: 'initialise', attempt: 0 };
 
 /**
- * Makes a directory a repository: marker and README. For when somebody asked for it (`holdfast apply`): an empty
+ * Makes a directory a repository: marker and README. For when somebody asked for it (`holdfast repositories init`): an empty
  * directory may be the mount point of a share that isn't mounted, and nothing here could tell. Idempotent; of two at
  * the same time one makes it, both return its id. Throws StoreNotMounted where the directory is missing, or has no
  * marker but holds what a repository leaves.

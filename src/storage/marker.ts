@@ -48,7 +48,7 @@ export function notMounted(directory: string): HoldfastError {
   return new HoldfastError(
     'StoreNotMounted',
     `${directory} has no ${markerKey}, the marker of a repository`,
-    "a missing marker usually means that the disk or share isn't mounted: mount it. A directory that is to become a repository is marked by 'holdfast apply'",
+    "a missing marker usually means that the disk or share isn't mounted: mount it. A directory that is to become a repository is marked by 'holdfast repositories init'",
   );
 }
 

@@ -10,7 +10,7 @@ WHAT LIES HERE
   holdfast.json              marks this directory as a repository. While it is
                              missing Holdfast writes and deletes nothing.
   NAME.sql.gz                a backup: SQL text, gzip. What pg_dumpall writes.
-  NAME.manifest.json         says that NAME is whole, and describes it. A .sql.gz
+  NAME.manifest.json         says that NAME is whole, and describes it. A file
                              without a manifest is not a backup of Holdfast: it
                              was never finished, or somebody else put it there.
   NAME.tombstone.json        NAME is being deleted.

@@ -24,9 +24,10 @@ export interface Repository {
   /**
    * Makes a staged object visible under its key, after having read its bytes back. Idempotent: published before with
    * the same bytes is success, also after a crash. NameTaken if other bytes lie there; the staged object then stays.
-   * ObjectDamaged if what was staged is not what is read back, or is gone.
+   * ObjectDamaged if what was staged is not what is read back, or is gone. Reading back takes as long as reading does:
+   * `watch` hears of it.
    */
-  publish(staged: Staged): Promise<StoredObject>;
+  publish(staged: Staged, watch?: Watch): Promise<StoredObject>;
 
   /**
    * Throws away what was staged and not published: by one attempt, or by every attempt of a run. Never fails on nothing.
@@ -83,6 +84,13 @@ export interface StageWriter {
 
   /** Throws away what was written. Also after a failure; never fails itself. After finish() it does nothing. */
   abort(): Promise<void>;
+}
+
+export interface Watch {
+  /** Aborted before the object is visible: nothing has happened. */
+  readonly signal?: AbortSignal;
+  /** Bytes read so far. */
+  readonly onProgress?: (bytes: number) => void;
 }
 
 export interface ByteRange {
