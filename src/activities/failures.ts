@@ -20,7 +20,6 @@ export function toFailure(error: unknown): unknown {
   return ApplicationFailure.create({
     type: 'Unexpected',
     message: `${messageOf(error)} (this is a bug, or something Holdfast has no name for: see the worker's log)`,
-    ...(error instanceof Error ? { cause: error } : {}),
   });
 }
 

@@ -3,7 +3,7 @@ import { digestOf, type Json } from '../domain/canonical.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { besideName } from '../domain/ids.ts';
 import { partOf, totalBytes, type DatabaseRecord, type Manifest } from '../domain/manifest.ts';
-import { clusterObstacles, databaseObstacles } from '../domain/obstacles.ts';
+import { backupObstacles, clusterObstacles, databaseObstacles } from '../domain/obstacles.ts';
 import type { RestoreFacts, RestorePlan } from '../domain/plan.ts';
 import type { PreflightFacts, TargetServerFacts } from '../domain/restore-report.ts';
 import type { RunIdentity } from '../domain/run.ts';
@@ -120,8 +120,9 @@ async function planCluster(
   spec: RestoreSpec,
   run: RunIdentity,
   repository: RepositorySpec,
-  { manifest }: Backup,
+  backup: Backup,
 ): Promise<RestorePlan> {
+  const { manifest } = backup;
   const facts = await preflightCluster(server, session, { manifest, run: run.short });
   return {
     facts: {
@@ -135,7 +136,7 @@ async function planCluster(
       adopts: { roles: facts.alteredRoles.first, databases: facts.adoptedDatabases.first },
     },
     estimates: estimates(manifest, { readBytes: totalBytes(manifest), facts, sessions: null }),
-    obstacles: clusterObstacles(facts),
+    obstacles: [...backupObstacles(backup), ...clusterObstacles(facts)],
   };
 }
 

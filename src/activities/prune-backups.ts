@@ -41,7 +41,10 @@ export async function pruneBackups(
   const repository = deps.openRepository(spec.repository);
   const catalog = await readCatalog(repository);
   const own = catalog.backups.filter(
-    ({ manifest }) => manifest.cluster === spec.source.cluster && manifest.policy === spec.policy,
+    ({ manifest }) =>
+      manifest.installation === spec.installation &&
+      manifest.cluster === spec.source.cluster &&
+      manifest.policy === spec.policy,
   );
   const facts = { now: new Date(), inUse: new Map(inUse) };
   const verdicts: Verdict[] =

@@ -79,7 +79,7 @@ export async function loadCopy(
       },
     });
     await deps.failpoint('load:loaded');
-    await markLoaded(session, { name: copyName, run: run.short });
+    await markLoaded(session, { ...copy, run: run.short });
     return {
       oid: copy.oid,
       seconds: (performance.now() - begin) / 1000,

@@ -49,7 +49,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if ((error as { readonly code?: unknown }).code === 'ENOENT') return undefined;
     throw new HoldfastError(
       'ConfigurationInvalid',
       `the configuration can't be read: ${messageOf(error)}`,
@@ -62,11 +62,14 @@ async function readIfThere(path: string): Promise<string | undefined> {
 function readYaml(text: string, path: string): unknown {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
-  const problems = [...document.errors, ...document.warnings].map(({ message, pos }) => {
+  const problems = new Map<number, string>();
+  for (const { message, pos } of [...document.errors, ...document.warnings]) {
     const { line, col } = lineCounter.linePos(pos[0]);
-    return `  line ${String(line)}, column ${String(col)}: ${lowerFirst(message.split('\n')[0] ?? '')}`;
-  });
-  if (problems.length > 0) throw notYaml(path, problems);
+    const what = lowerFirst(message.split(/[\n;]/)[0] ?? '');
+    // The first of a line: the others follow from it.
+    if (!problems.has(line)) problems.set(line, `  line ${String(line)}, column ${String(col)}: ${what}`);
+  }
+  if (problems.size > 0) throw notYaml(path, [...problems.values()]);
   try {
     return document.toJS({ maxAliasCount: 100 }) as unknown;
   } catch (error) {

@@ -2,6 +2,7 @@ import { HoldfastError } from '../domain/errors.ts';
 import type { Progress, Step } from '../domain/run.ts';
 import { CommandError } from './command-error.ts';
 import { interruptible, type Context } from './context.ts';
+import { inline } from './markdown.ts';
 import { movingText, Rate, type Moving } from './moving.ts';
 import type { Output } from './output.ts';
 import { styled, type Span, type Style } from './spans.ts';
@@ -12,6 +13,8 @@ import type { Look, Watch } from './watch.ts';
 export interface FollowOptions {
   /** Asked at every look that has progress. `stop`: the command has what it came for, and the run goes on alone. */
   readonly onProgress?: (progress: Progress) => 'go on' | 'stop';
+  /** Steps from the beginning that were shown, or are known, already. */
+  readonly knownSteps?: readonly Step[];
 }
 
 export type Followed =
@@ -40,7 +43,7 @@ export async function follow(
   options: FollowOptions = {},
 ): Promise<Followed> {
   const { clock } = context;
-  const display = new Display(output);
+  const display = new Display(output, options.knownSteps ?? []);
   const silence = new Silence(output, watch.run);
   return interruptible(context, async (signal) => {
     try {
@@ -154,18 +157,19 @@ const marks: Readonly<Record<Step['status'], readonly [mark: string, style: Styl
 
 export function stepLine({ name, status, note }: Step): Span[] {
   const [mark, style] = marks[status];
-  return ['  ', styled(style, mark), ` ${name}`, ...(note === null ? [] : [styled('dim', `: ${note}`)])];
+  return ['  ', styled(style, mark), ` ${name}`, ...(note === null ? [] : [': ', ...inline(note)])];
 }
 
 /** On a terminal finished steps and one live line; elsewhere a line for each beginning, end and half minute of bytes. */
 class Display {
   readonly #output: Output;
   readonly #rates = new Map<string, Rate>();
-  #shown: Step['status'][] = [];
+  readonly #shown: Step['status'][];
   #movingAtMs = 0;
 
-  constructor(output: Output) {
+  constructor(output: Output, known: readonly Step[]) {
     this.#output = output;
+    this.#shown = known.map(({ status }) => status);
   }
 
   show(look: Look, nowMs: number): void {

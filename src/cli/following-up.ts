@@ -7,7 +7,7 @@ import { follow } from './follow.ts';
 import type { Output } from './output.ts';
 import { styled } from './spans.ts';
 import { withTemporal } from './temporal.ts';
-import { commandsFor, commandWord } from './type-this.ts';
+import { commandsFor, commandWord, isUndone } from './type-this.ts';
 
 export interface FollowingUp {
   readonly verb: FollowUp['verb'];
@@ -34,7 +34,7 @@ export async function followUp(context: Context, output: Output, input: Followin
         `no worker answers for run ${run}, so nothing was asked of it`,
         "start one with 'holdfast worker', and ask again",
       );
-    if (!open || before?.waitingFor !== 'follow-up')
+    if (!open || before?.waitingFor !== 'follow-up' || (verb === 'undo' && isUndone(before)))
       throw new HoldfastError(
         'DecisionRefused',
         `run ${run} has nothing to ${verb}`,
@@ -43,6 +43,7 @@ export async function followUp(context: Context, output: Output, input: Followin
     await sendFollowUp(temporal.client, run, verb, by, reason);
     output.line(`asked ${run} to ${verb} as '${by}' (a declaration: nobody checks it)`);
     const followed = await follow(context, output, watch, {
+      knownSteps: before.steps,
       onProgress: (progress) => (answered(before, progress, verb, by) ? 'stop' : 'go on'),
     });
     if (followed.end === 'stopped') {
@@ -51,7 +52,7 @@ export async function followUp(context: Context, output: Output, input: Followin
         throw new HoldfastError(
           'DecisionRefused',
           `${verb} of run ${run} did not take place: ${refused}`,
-          `cure it and ask again; both databases are there, see 'holdfast status ${commandWord(run)}'`,
+          `both databases are there; 'holdfast status ${commandWord(run)}' shows what it waits for`,
         );
       output.line(
         styled('green', 'undone'),
@@ -75,7 +76,7 @@ function answered(before: Progress, now: Progress, verb: FollowUp['verb'], by: s
 }
 
 /** Why it was not taken, if the run has said so since. */
-export function refusal(before: Progress, now: Progress, verb: FollowUp['verb'], by: string): string | undefined {
+function refusal(before: Progress, now: Progress, verb: FollowUp['verb'], by: string): string | undefined {
   const since = before.refusals.at(-1)?.at ?? '';
   const known = before.refusals.length;
   return now.refusals.findLast(

@@ -1,4 +1,4 @@
-import { nextRuns } from '../client/schedules.ts';
+import { nextRuns } from '../client/next-runs.ts';
 import { policyPath, policyPrefix, type ClusterConfig, type PolicyConfig } from '../domain/config.ts';
 import type { LoadedConfiguration } from './configuration.ts';
 import type { Output } from './output.ts';

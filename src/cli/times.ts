@@ -7,7 +7,7 @@ export const formatUtc = (at: Date): string => `${at.toISOString().slice(0, 19).
 export const formatUtcMinute = (at: Date): string => `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 /** 2026-11-21 11:00 Asia/Tokyo */
-export function formatInZone(at: Date, timeZone: string): string {
+function formatInZone(at: Date, timeZone: string): string {
   const text = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' }).format(at);
   return `${text} ${timeZone}`;
 }
@@ -17,6 +17,6 @@ export const formatRun = (at: Date, timeZone: string): string =>
   timeZone === 'UTC' ? formatUtcMinute(at) : `${formatInZone(at, timeZone)} (${formatUtcMinute(at)})`;
 
 /** @param nowMs milliseconds since 1970 */
-export const ageSeconds = (at: Date, nowMs: number): number => Math.max(0, (nowMs - at.getTime()) / 1000);
+const ageSeconds = (at: Date, nowMs: number): number => Math.max(0, (nowMs - at.getTime()) / 1000);
 
 export const formatAge = (at: Date, nowMs: number): string => formatSeconds(ageSeconds(at, nowMs));

@@ -8,13 +8,13 @@ import type { Progress } from '../domain/run.ts';
 export const commandWord = (text: string): string =>
   /^[A-Za-z0-9_][A-Za-z0-9_./:@-]*$/.test(text) ? text : shellWord(text);
 
-export const decisionCommands = (run: string, digest: string): string[] => [
+const decisionCommands = (run: string, digest: string): string[] => [
   `holdfast approve ${commandWord(run)} --plan ${shortDigest(digest)} --reason 'checked the report'`,
   `holdfast reject ${commandWord(run)} --plan ${shortDigest(digest)} --reason 'not now'`,
 ];
 
 /** @param undone the old database is back already: what was restored can only be dropped */
-export const followUpCommands = (run: string, undone: boolean): string[] => [
+const followUpCommands = (run: string, undone: boolean): string[] => [
   `holdfast restore release ${commandWord(run)} --reason 'the application is well'`,
   ...(undone ? [] : [`holdfast restore undo ${commandWord(run)} --reason 'swap the old database back'`]),
 ];

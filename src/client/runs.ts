@@ -1,5 +1,6 @@
 import {
   WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
   type Client,
   type WorkflowExecutionDescription,
   type WorkflowHandle,
@@ -88,7 +89,9 @@ export async function decide(
     );
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    // Anything else than the workflow's own no: the decision may still arrive.
+    if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+    const cause = error.cause ?? error;
     throw new HoldfastError(
       'DecisionRefused',
       `the decision was not taken: ${messageOf(cause)}`,

@@ -1,10 +1,5 @@
-import {
-  ScheduleNotFoundError,
-  ScheduleOverlapPolicy,
-  type Client,
-  type ScheduleOptions,
-} from '@temporalio/client';
-import { Cron } from 'croner';
+import { ScheduleNotFoundError, ScheduleOverlapPolicy, type Client, type ScheduleOptions } from '@temporalio/client';
+import { nextRuns } from './next-runs.ts';
 import { digestOf, type Json } from '../domain/canonical.ts';
 import type { Config, PolicyConfig } from '../domain/config.ts';
 import { durationMs } from '../domain/duration.ts';
@@ -89,8 +84,4 @@ function scheduleOptions(config: Config, name: string, policy: PolicyConfig, sch
       staticSummary: `backup of cluster ${policy.cluster} by policy ${name}`,
     },
   };
-}
-
-export function nextRuns(schedule: string, timezone: string, after = new Date()): Date[] {
-  return new Cron(schedule, { timezone, mode: '5-part' }).nextRuns(3, after);
 }

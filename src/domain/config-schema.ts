@@ -180,7 +180,7 @@ const restoreApprovalSchema = z.strictObject({
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
   installation: nameSchema.describe(
-    'owns its schedules; two installations can share a Temporal namespace. 1 to 63 lowercase letters, digits and hyphens',
+    'names these workers and their schedules and backups: apply and prune touch no others. One Temporal namespace serves one installation. 1 to 63 lowercase letters, digits and hyphens',
   ),
   repositories: z.record(nameSchema, repositorySchema).default({}),
   clusters: z.record(nameSchema, clusterSchema),

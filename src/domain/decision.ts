@@ -11,8 +11,13 @@ import { oneLine } from './format.ts';
 /** It is shown in Markdown beside the plan, so it must not be able to look like a part of it. */
 const saying = (most: number) => z.string().overwrite(oneLine).trim().min(1).max(most);
 
+/** What the commands that are shown for pasting say in the place of a name. */
+export const placeholderName = 'YOUR NAME';
+
+const nameSchema = saying(200).refine((name) => name !== placeholderName, 'must be your own name, not the placeholder');
+
 const decisionSchema = z.strictObject({
-  by: saying(200),
+  by: nameSchema,
   reason: saying(2000),
   /** First 12 (or more) hex digits of the plan's digest. */
   plan: z
@@ -94,7 +99,7 @@ function claimedName(payload: unknown): string | null {
 }
 
 const followUpSchema = z.strictObject({
-  by: saying(200),
+  by: nameSchema,
   reason: saying(2000),
   nonce: z.string().max(200).optional(),
   signature: z.string().max(2000).optional(),

@@ -1,3 +1,5 @@
+import { wellFormed } from './format.ts';
+
 /**
  * Every failure that Holdfast itself names. The type is what workflows, alerts and exit codes go by;
  * the message says what happened, the hint what to do next.
@@ -51,20 +53,20 @@ export class HoldfastError extends Error {
   /** What to do next, as a sentence without a full stop. */
   readonly hint: string;
 
-  /** @param message starts lowercase, names the thing, ends without a full stop */
+  /**
+   * @param message starts lowercase, names the thing, ends without a full stop. Text that was cut in the middle of a
+   * character is mended: a failure that can't be written as UTF-8 ends the worker that reports it.
+   */
   constructor(type: ErrorType, message: string, hint: string, options?: { readonly cause?: unknown }) {
-    super(message, options);
+    super(wellFormed(message), options);
     this.name = type;
     this.type = type;
-    this.hint = hint;
+    this.hint = wellFormed(hint);
   }
 }
 
 /** The text of anything that was thrown, for messages that quote it. */
 export function messageOf(error: unknown): string {
-  if (error instanceof Error) {
-    if (error.message !== '') return error.message;
-    return error.name;
-  }
-  return String(error);
+  if (!(error instanceof Error)) return wellFormed(String(error));
+  return wellFormed(error.message === '' ? error.name : error.message);
 }

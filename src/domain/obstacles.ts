@@ -1,3 +1,4 @@
+import type { Backup } from './catalog.ts';
 import { formatBytes, formatVersion } from './format.ts';
 import type { Obstacle } from './plan.ts';
 import type {
@@ -24,6 +25,23 @@ export interface RestoreWishes {
   readonly missingRoles: 'fail' | 'create';
   /** The live database is to be put aside. */
   readonly swap: boolean;
+}
+
+/** What there is to know about the backup itself. */
+export function backupObstacles({ manifest, verification }: Backup): Obstacle[] {
+  const failed = manifest.databases.filter(({ status }) => status === 'failed').map(({ name }) => name);
+  return [
+    ...(verification === 'none'
+      ? [note(`backup ${manifest.id} has never been read back`, "'holdfast backups verify' does it")]
+      : []),
+    ...(failed.length === 0
+      ? []
+      : [
+          note(
+            `backup ${manifest.id} is partial: it lacks ${names({ count: failed.length, first: failed.slice(0, 10) })}`,
+          ),
+        ]),
+  ];
 }
 
 /** For the restore of one database. */

@@ -1,3 +1,4 @@
+import { placeholderName } from './decision.ts';
 import { code, formatBytes, formatCount, formatSeconds, formatVersion, oneLine, shellWord } from './format.ts';
 import { planDigest, shortDigest, type Obstacle, type RestorePlan } from './plan.ts';
 
@@ -21,8 +22,11 @@ export function renderPlan(plan: RestorePlan): string {
 function costs({ facts, estimates }: RestorePlan): string[] {
   if (facts.copyOid !== null) return ['**takes** seconds, in which clients are refused'];
   const free =
-    estimates.freeBytes === null ? 'free space unknown: it can’t be read from here' : `${formatBytes(estimates.freeBytes)} free`;
-  const time = estimates.expectedSeconds === null ? 'an unknown time' : `about ${formatSeconds(estimates.expectedSeconds)}`;
+    estimates.freeBytes === null
+      ? 'free space unknown: it can’t be read from here'
+      : `${formatBytes(estimates.freeBytes)} free`;
+  const time =
+    estimates.expectedSeconds === null ? 'an unknown time' : `about ${formatSeconds(estimates.expectedSeconds)}`;
   return [
     `**reads** ${formatBytes(estimates.readBytes)}; **needs** about ${formatBytes(estimates.needBytes)} at the target (on every replica too, and as WAL), ${free}`,
     `**takes** ${time}${facts.kind === 'swap' ? '; the swap itself seconds, in which clients are refused' : ''}`,
@@ -112,7 +116,7 @@ function obstacles(found: readonly Obstacle[]): string[] {
 /** The command to paste for a decision, in a plan's words. */
 export function decisionCommands(workflowId: string, digest: string): string {
   const command = (verb: string, reason: string) =>
-    `temporal workflow signal --workflow-id ${shellWord(workflowId)} --name ${verb} --input '{"by":"YOUR NAME","reason":"${reason}","plan":"${shortDigest(digest)}"}'`;
+    `temporal workflow signal --workflow-id ${shellWord(workflowId)} --name ${verb} --input '{"by":"${placeholderName}","reason":"${reason}","plan":"${shortDigest(digest)}"}'`;
   return ['```', command('approve', 'checked the report'), command('reject', 'not now'), '```'].join('\n');
 }
 
@@ -120,6 +124,6 @@ export function decisionCommands(workflowId: string, digest: string): string {
 export function followUpCommands(workflowId: string, verbs: readonly ('undo' | 'release')[]): string {
   const reasons = { release: 'the application is well', undo: 'swap the old database back' } as const;
   const command = (verb: 'undo' | 'release') =>
-    `temporal workflow signal --workflow-id ${shellWord(workflowId)} --name ${verb} --input '{"by":"YOUR NAME","reason":"${reasons[verb]}"}'`;
+    `temporal workflow signal --workflow-id ${shellWord(workflowId)} --name ${verb} --input '{"by":"${placeholderName}","reason":"${reasons[verb]}"}'`;
   return ['```', ...verbs.map(command), '```'].join('\n');
 }

@@ -188,18 +188,21 @@ export function describeFinding({ line, message, sqlState }: Finding): string {
 export const describeDifference = ({ object, expected, found }: Difference) =>
   `${object}: expected ${expected}, found ${found}`;
 
+/** At most fifty lines; the last tells how many more there are. */
+function bounded(lines: readonly string[], count: number): string[] {
+  if (count <= listedAtMost) return [...lines];
+  const shown = lines.slice(0, listedAtMost - 1);
+  return [...shown, `and ${formatCount(count - shown.length, 'more', 'more')}`];
+}
+
 /** A verification as plans and run records show it. */
-export function copyReport(report: VerificationReport): CopyReport {
-  const unlisted = report.differenceCount - report.differences.length;
+export function copyReport({ ok, tablesCompared, rowsCompared, ...report }: VerificationReport): CopyReport {
+  const lines = [...report.errors.map(describeFinding), ...report.differences.map(describeDifference)];
   return {
-    ok: report.ok,
-    tables: report.tablesCompared,
-    rows: report.rowsCompared,
-    differences: [
-      ...report.errors.map(describeFinding),
-      ...report.differences.map(describeDifference),
-      ...(unlisted > 0 ? [`and ${formatCount(unlisted, 'more difference')}`] : []),
-    ].slice(0, listedAtMost),
+    ok,
+    tables: tablesCompared,
+    rows: rowsCompared,
+    differences: bounded(lines, report.errors.length + report.differenceCount),
     notes: report.notes,
   };
 }
@@ -208,22 +211,26 @@ export function copyReport(report: VerificationReport): CopyReport {
 export function clusterCopyReport({ ok, globals, databases }: ClusterReport): CopyReport {
   const reports = databases.flatMap(({ name, report }) => (report === null ? [] : [{ name, ...copyReport(report) }]));
   const prefixed = (name: string, lines: readonly string[]) => lines.map((line) => `${name}: ${line}`);
-  const failed = databases.filter(({ status }) => status === 'failed');
+  const differences = [
+    ...databases.flatMap(({ name, status, reason }) =>
+      status === 'failed' ? [`database ${name} failed: ${reason ?? 'unknown'}`] : [],
+    ),
+    ...globals.errors.first.map(describeFinding),
+    ...reports.flatMap(({ name, differences: lines }) => prefixed(name, lines)),
+  ];
+  const notes = [
+    ...databases.flatMap(({ name, status, reason }) =>
+      status === 'skipped' ? [`database ${name} is not in the backup: ${reason ?? 'unknown'}`] : [],
+    ),
+    ...globals.notes.first,
+    ...reports.flatMap(({ name, notes: lines }) => prefixed(name, lines)),
+  ];
+  const unlisted = globals.errors.count - globals.errors.first.length;
   return {
     ok,
     tables: reports.reduce((sum, { tables }) => sum + tables, 0),
     rows: reports.reduce((sum, { rows }) => sum + rows, 0),
-    differences: [
-      ...failed.map(({ name, reason }) => `database ${name} failed: ${reason ?? 'unknown'}`),
-      ...globals.errors.first.map(describeFinding),
-      ...reports.flatMap(({ name, differences }) => prefixed(name, differences)),
-    ].slice(0, listedAtMost),
-    notes: [
-      ...databases.flatMap(({ name, status, reason }) =>
-        status === 'skipped' ? [`database ${name} is not in the backup: ${reason ?? 'unknown'}`] : [],
-      ),
-      ...globals.notes.first,
-      ...reports.flatMap(({ name, notes }) => prefixed(name, notes)),
-    ].slice(0, listedAtMost),
+    differences: bounded(differences, differences.length + unlisted),
+    notes: bounded(notes, notes.length),
   };
 }

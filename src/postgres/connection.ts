@@ -7,7 +7,7 @@ import { postgresFailure, sqlState } from './failures.ts';
 import { describeServer, type Server } from './server.ts';
 
 export { quoteIdent, quoteLiteral } from './quote.ts';
-export { describeServer, type Server } from './server.ts';
+export type { Server } from './server.ts';
 export { withToolEnvironment } from './tool-environment.ts';
 
 export interface Session {
@@ -134,7 +134,7 @@ async function readRootCertificate(file: string): Promise<string> {
 }
 
 const worthWithoutTls = (error: unknown) =>
-  sqlState(error) === '28000' || (error instanceof Error && /does not support SSL/.test(error.message));
+  sqlState(error) === '28000' || (error instanceof Error && error.message.includes('does not support SSL'));
 
 /** @throws whatever the library throws; `connect` gives it its name */
 async function open(

@@ -7,8 +7,7 @@ import { HoldfastError, messageOf, type ErrorType } from '../domain/errors.ts';
 
 /** The SQLSTATE of an error that PostgreSQL sent, however deep it is wrapped; undefined for every other error. */
 export function sqlState(error: unknown): string | undefined {
-  const code = codeIn(error, (candidate) => /^[0-9A-Z]{5}$/.test(candidate) && !/^E[A-Z]{4}$/.test(candidate));
-  return code;
+  return codeIn(error, (candidate) => /^[0-9A-Z]{5}$/.test(candidate) && !/^E[A-Z]{4}$/.test(candidate));
 }
 
 function codeIn(error: unknown, wanted: (code: string) => boolean, depth = 0): string | undefined {
@@ -105,7 +104,7 @@ function judge(error: unknown): Failure {
     );
   }
   const text = messageOf(error);
-  if (/client password must be a/.test(text)) return noPassword;
+  if (text.includes('client password must be a')) return noPassword;
   const errno = codeIn(error, (code) => /^(E[A-Z0-9]{2,}|ERR_[A-Z_]+|[A-Z_]{6,})$/.test(code));
   if (errno !== undefined) {
     if (isTlsCode(errno)) return tlsRefusal;

@@ -83,10 +83,15 @@ const rolesQuery = `
     UNION
     SELECT 10::oid WHERE EXISTS (
       SELECT FROM (
-        SELECT 'pg_class'::regclass AS classid, oid FROM pg_class WHERE relowner = 10 AND oid >= 16384
-        UNION ALL SELECT 'pg_namespace'::regclass, oid FROM pg_namespace WHERE nspowner = 10 AND oid >= 16384
-        UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE proowner = 10 AND oid >= 16384
-        UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typowner = 10 AND oid >= 16384
+        SELECT 'pg_class'::regclass AS classid, oid FROM pg_class
+         WHERE relowner = 10 AND oid >= 16384 AND relkind NOT IN ('i', 'I', 't') AND relpersistence <> 't'
+        UNION ALL
+        SELECT 'pg_namespace'::regclass, oid FROM pg_namespace
+         WHERE nspowner = 10 AND oid >= 16384 AND nspname !~ '^pg_'
+        UNION ALL
+        SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE proowner = 10 AND oid >= 16384
+        UNION ALL
+        SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typowner = 10 AND oid >= 16384 AND typtype IN ('d', 'e', 'r')
       ) o WHERE NOT EXISTS (
         SELECT FROM pg_depend x
          WHERE x.classid = o.classid AND x.objid = o.oid AND x.objsubid = 0 AND x.deptype = 'e'))

@@ -8,6 +8,8 @@ export interface ServerLook {
   readonly canReadPasswords: boolean;
   /** In pg_dumpall's order: template1 first, then by name. */
   readonly databases: readonly DatabaseEntry[];
+  /** Those of them that take no connections, and why: by name. */
+  readonly closed: ReadonlyMap<string, string>;
   /** Without PostgreSQL's own (pg_*), by name. */
   readonly roles: readonly RoleRecord[];
   /** Without pg_default and pg_global, by name. */
@@ -20,16 +22,14 @@ export interface ServerLook {
 export type DatabaseEntry = Omit<
   DatabaseRecord,
   'properties' | 'status' | 'reason' | 'snapshotAt' | 'extensions' | 'tables' | 'roles' | 'tablespaces'
-> & {
-  readonly allowsConnections: boolean;
-  /** A DROP DATABASE was interrupted: nothing but another DROP can be done with it. */
-  readonly invalid: boolean;
-};
+>;
 
 /** @param session on any database of the server */
 export async function inspectServer(session: Session): Promise<ServerLook> {
   const server = await readIdentity(session);
-  const databases = await readDatabases(session);
+  const rows = await session.query<DatabaseRow>(databasesQuery(session.versionNum));
+  const databases = rows.map(entryOf);
+  const closed = new Map(rows.flatMap((row) => closedBecause(row).map((why) => [row.name, why] as const)));
   const roles = await session.query<RoleRecord>(
     `SELECT rolname::text AS name, rolsuper AS superuser, rolcanlogin AS "canLogin"
        FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY rolname`,
@@ -42,7 +42,7 @@ export async function inspectServer(session: Session): Promise<ServerLook> {
     `SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS passwords`,
   );
   const warnings = await unknownProperties(session, server.version);
-  return { server, canReadPasswords: rights?.passwords === true, databases, roles, tablespaces, warnings };
+  return { server, canReadPasswords: rights?.passwords === true, databases, closed, roles, tablespaces, warnings };
 }
 
 /** Which server this is, and in which state; cheap enough to be asked again and compared. */
@@ -92,26 +92,26 @@ interface DatabaseRow {
   readonly bytes: string;
 }
 
-async function readDatabases(session: Session): Promise<DatabaseEntry[]> {
-  const rows = await session.query<DatabaseRow>(databasesQuery(session.versionNum));
-  return rows.map((row) => ({
-    name: row.name,
-    oid: row.oid,
-    owner: row.owner,
-    encoding: row.encoding,
-    collate: row.collate,
-    ctype: row.ctype,
-    localeProvider: providers[row.provider],
-    locale: row.locale,
-    icuRules: row.icu_rules,
-    collationVersion: row.collation_version,
-    tablespace: row.tablespace,
-    connectionLimit: row.connection_limit,
-    isTemplate: row.is_template,
-    bytes: Number(row.bytes),
-    allowsConnections: row.allows_connections,
-    invalid: row.connection_limit === -2,
-  }));
+const entryOf = (row: DatabaseRow): DatabaseEntry => ({
+  name: row.name,
+  oid: row.oid,
+  owner: row.owner,
+  encoding: row.encoding,
+  collate: row.collate,
+  ctype: row.ctype,
+  localeProvider: providers[row.provider],
+  locale: row.locale,
+  icuRules: row.icu_rules,
+  collationVersion: row.collation_version,
+  tablespace: row.tablespace,
+  connectionLimit: row.connection_limit,
+  isTemplate: row.is_template,
+  bytes: Number(row.bytes),
+});
+
+function closedBecause({ connection_limit, allows_connections }: DatabaseRow): string[] {
+  if (connection_limit === -2) return ['it is invalid: a DROP DATABASE of it was interrupted'];
+  return allows_connections ? [] : ["it doesn't allow connections (datallowconn is false)"];
 }
 
 /** The catalog grew: providers and collation versions came with 15, ICU rules with 16, one name for locales with 17. */

@@ -27,8 +27,7 @@ export async function withToolEnvironment<T>(
   }
 }
 
-/** Pure part of withToolEnvironment. */
-export function toolEnvironment(
+function toolEnvironment(
   server: Server,
   options: { readonly database: string; readonly applicationName: string },
   passFile: string,

@@ -45,12 +45,23 @@ export async function readManifest(
   try {
     const value: unknown = JSON.parse(text);
     const parsed = manifestSchema.safeParse(value);
-    if (parsed.success) return { found: parsed.data };
+    if (parsed.success) return ofItsKey(parsed.data, manifestKey);
     const [first] = explainIssues(parsed.error, value);
     return { reason: `${first?.path ?? ''}: ${first?.message ?? 'not a manifest'}` };
   } catch (error) {
     return { reason: `not JSON: ${messageOf(error)}` };
   }
+}
+
+/** A manifest speaks for the files beside it, by their names, and for no others: pruning deletes what it names. */
+function ofItsKey(manifest: Manifest, manifestKey: string): { readonly found: Manifest } | { readonly reason: string } {
+  const directory = manifestKey.slice(0, manifestKey.lastIndexOf('/') + 1);
+  if (manifestKey !== `${directory}${manifest.id}${manifestSuffix}`) {
+    return { reason: `id: '${manifest.id}' is not what the manifest's own name says` };
+  }
+  const foreign = manifest.objects.find(({ key }) => !key.startsWith(`${directory}${manifest.id}.`));
+  if (foreign) return { reason: `objects: ${foreign.key} does not lie beside the manifest` };
+  return { found: manifest };
 }
 
 async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {

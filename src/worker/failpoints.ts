@@ -1,8 +1,9 @@
+import { Context } from '@temporalio/activity';
 import { HoldfastError } from '../domain/errors.ts';
 
 /**
  * Named places at which a test makes the worker die, fail or wait: `HOLDFAST_FAILPOINTS=take:staged=kill`, several
- * separated by commas. Without the variable they do nothing.
+ * separated by commas; `wait` ends with the activity's cancellation. Without the variable they do nothing.
  */
 export function failpoints(setting: string | undefined): (name: string) => Promise<void> {
   const armed = new Map(
@@ -26,7 +27,7 @@ export function failpoints(setting: string | undefined): (name: string) => Promi
           'unset HOLDFAST_FAILPOINTS: it is for tests',
         );
       case 'wait':
-        await forEver();
+        await Context.current().cancelled;
         return;
       default:
         throw new HoldfastError(

@@ -1,4 +1,5 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure, isCancellation } from '@temporalio/workflow';
+import { wellFormed } from '../domain/format.ts';
 import { HoldfastError, isRetryable, messageOf, type ErrorType } from '../domain/errors.ts';
 
 /** A HoldfastError of the workflow's own becomes the run's typed failure; anything else stays what it is. */
@@ -15,7 +16,7 @@ export function failure(
 ): ApplicationFailure {
   return ApplicationFailure.create({
     type,
-    message: `${message} (${hint})`,
+    message: wellFormed(`${message} (${hint})`),
     nonRetryable: true,
     details: [{ hint, ...details }],
   });

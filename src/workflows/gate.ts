@@ -30,12 +30,24 @@ export class HumanGate {
     this.#journal = journal;
     this.#workflowId = workflowId;
     const decisionHelp = '{"by":"alice","reason":"why","plan":"first 12 digits of the plan"}';
-    setHandler(approveSignal, (payload) => { this.#onSignal('approve', payload); }, {
-      description: `approve the plan: ${decisionHelp}`,
-    });
-    setHandler(rejectSignal, (payload) => { this.#onSignal('reject', payload); }, {
-      description: `reject the plan: ${decisionHelp}`,
-    });
+    setHandler(
+      approveSignal,
+      (payload) => {
+        this.#onSignal('approve', payload);
+      },
+      {
+        description: `approve the plan: ${decisionHelp}`,
+      },
+    );
+    setHandler(
+      rejectSignal,
+      (payload) => {
+        this.#onSignal('reject', payload);
+      },
+      {
+        description: `reject the plan: ${decisionHelp}`,
+      },
+    );
     setHandler(
       decideUpdate,
       (payload) => {
@@ -59,12 +71,18 @@ export class HumanGate {
       [releaseSignal, 'release'],
       [undoSignal, 'undo'],
     ] as const) {
-      setHandler(signal, (payload) => { this.#onFollowUp(verb, payload); }, {
-        description:
-          verb === 'undo'
-            ? 'swap the old database back: {"by":…,"reason":…}'
-            : 'drop the database that was put aside: {"by":…,"reason":…}',
-      });
+      setHandler(
+        signal,
+        (payload) => {
+          this.#onFollowUp(verb, payload);
+        },
+        {
+          description:
+            verb === 'undo'
+              ? 'swap the old database back: {"by":…,"reason":…}'
+              : 'drop the database that was put aside: {"by":…,"reason":…}',
+        },
+      );
     }
   }
 

@@ -1,5 +1,5 @@
 import { CancellationScope, allHandlersFinished, condition, isCancellation, workflowInfo } from '@temporalio/workflow';
-import type { LoadedCopy, PlannedRestore } from '../activities/index.ts';
+import type { LoadedCopy, PlannedRestore, SwapActivityInput, Swapped } from '../activities/index.ts';
 import { parseArgument, restoreArgument, type RestoreArgument } from '../domain/arguments.ts';
 import type { Decision, FollowUp } from '../domain/decision.ts';
 import { HoldfastError } from '../domain/errors.ts';
@@ -167,7 +167,7 @@ class Restore {
         await withLease(leaseInput(spec.target.cluster, 'change', this.#run), async () => {
           const swapped = await this.#journal.step(
             'swap',
-            () => decisive(site, (at) => at.swap({ spec, planned, plan, run: this.#run })),
+            () => exchanged('swap', { spec, planned, plan, run: this.#run }),
             ({ downtimeMs }) =>
               downtimeMs === null
                 ? 'an earlier attempt had done it'
@@ -205,9 +205,7 @@ class Restore {
       try {
         await withLease(leaseInput(spec.target.cluster, 'change', this.#run), async () => {
           if (asked.verb === 'undo')
-            await this.#journal.step('undo', () =>
-              decisive(site, (at) => at.undoSwap({ spec, planned, plan, run: this.#run })),
-            );
+            await this.#journal.step('undo', () => exchanged('undo', { spec, planned, plan, run: this.#run }));
           else
             await this.#journal.step('release', () =>
               quick(site, (at) => at.dropAside({ spec, planned, plan, undone, run: this.#run })),
@@ -356,6 +354,25 @@ class Restore {
   #result(outcome: RunRecord['outcome'], planned: PlannedRestore): RestoreResult {
     const { target, source } = planned.plan.facts;
     return { outcome, database: target.database, backup: source.backup, done: [...this.#done] };
+  }
+}
+
+/**
+ * Runs a swap or an undo. Cut short for good (cancelled while its worker was away, or never answered), it may have
+ * left the live database closed: then the old state is brought back first, or the new one opened.
+ */
+async function exchanged(operation: 'swap' | 'undo', input: SwapActivityInput): Promise<Swapped> {
+  const { site } = input.spec.target;
+  try {
+    return await decisive(site, (at) => (operation === 'swap' ? at.swap(input) : at.undoSwap(input)));
+  } catch (error) {
+    const type = failureType(error);
+    if (type === 'PlanChanged' || type === 'SwapFailed') throw error;
+    const settled = await CancellationScope.nonCancellable(() =>
+      decisive(site, (at) => at.settleSwap({ ...input, operation })),
+    );
+    if (!settled.exchanged) throw error;
+    return { downtimeMs: null, sessionsEnded: 0, notes: [`finished in spite of: ${failureText(error)}`] };
   }
 }
 

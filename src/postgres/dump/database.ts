@@ -78,6 +78,7 @@ async function dumpWithin(
     if (text.includes('\ufffd'))
       warnings.push(`database '${database.name}': its properties hold text that is not valid UTF-8`);
     await members.write('properties', database.name, text);
+    options.onBytes(0);
     let counting: Promise<RowCounts> | undefined;
     const count = () => (counting ??= options.countRows ? countRows(session, contents.tables) : undefined);
     await members.pour('content', database.name, chain.stdout, 'pg_dump', (bytes) => {
@@ -87,7 +88,8 @@ async function dumpWithin(
     });
     await chain.finished;
     const counts = await count();
-    if (counts?.warning != null) warnings.push(`database '${database.name}': ${counts.warning}`);
+    const warning = counts?.warning ?? null;
+    if (warning !== null) warnings.push(`database '${database.name}': ${warning}`);
     return { record: recordOf(snapshot, properties, contents, counts), warnings };
   } catch (error) {
     await chain.kill();

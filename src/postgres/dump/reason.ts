@@ -28,7 +28,7 @@ function lockWaitedFor(stderr: string): string | undefined {
 }
 
 /** "pg_dump: error: query failed: ERROR: …" and what PostgreSQL added, without the text of the query. */
-export function errorLines(stderr: string): string {
+function errorLines(stderr: string): string {
   const lines = stderr
     .split('\n')
     .flatMap((line) => /^pg_dump(?:all)?: (?:error|detail|hint): (.*)$/.exec(line)?.[1] ?? []);

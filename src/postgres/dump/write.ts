@@ -105,7 +105,10 @@ async function dumpAll(
   const { sink, compressor, signal, tools, lockTimeoutMs } = request;
   const stallMs = request.stallMs ?? Math.max(defaultStallMs, 2 * lockTimeoutMs);
   const members = new Members({ sink, compressor, signal, stallMs });
-  const verdicts = look.databases.map((database) => ({ database, skip: reasonToSkip(database, request.exclude) }));
+  const verdicts = look.databases.map((database) => ({
+    database,
+    skip: reasonToSkip(database, request.exclude, look),
+  }));
   const total = verdicts.filter(({ skip }) => skip === null).length;
   const records: DatabaseRecord[] = [];
   const warnings = [...look.warnings, ...unknownExclusions(look, request.exclude), ...foreignTools(tools, look)];
@@ -135,7 +138,7 @@ async function dumpAll(
     };
     try {
       const dumped = await dumpDatabase(database, foreignEncoding, options);
-      records.push({ ...recordOf(database), ...dumped.record, status: 'dumped', reason: null });
+      records.push({ ...database, ...dumped.record, status: 'dumped', reason: null });
       warnings.push(...dumped.warnings);
       foreignEncoding = database.encoding !== 'UTF8';
     } catch (error) {
@@ -164,11 +167,9 @@ async function dumpAll(
   };
 }
 
-function reasonToSkip(database: DatabaseEntry, exclude: readonly string[]): string | null {
-  if (exclude.includes(database.name)) return 'the policy leaves it out';
-  if (database.invalid) return 'it is invalid: a DROP DATABASE of it was interrupted';
-  if (!database.allowsConnections) return "it doesn't allow connections (datallowconn is false)";
-  return null;
+function reasonToSkip({ name }: DatabaseEntry, exclude: readonly string[], { closed }: ServerLook): string | null {
+  if (exclude.includes(name)) return 'the policy leaves it out';
+  return closed.get(name) ?? null;
 }
 
 function unknownExclusions({ databases }: ServerLook, exclude: readonly string[]): string[] {
@@ -199,18 +200,8 @@ function recordOfFailure(
   });
 }
 
-function recordOf(
-  database: DatabaseEntry,
-): Omit<
-  DatabaseRecord,
-  'status' | 'reason' | 'properties' | 'snapshotAt' | 'extensions' | 'tables' | 'roles' | 'tablespaces'
-> {
-  const { allowsConnections: _allows, invalid: _invalid, ...record } = database;
-  return record;
-}
-
 const notDumped = (database: DatabaseEntry, status: 'skipped' | 'failed', reason: string): DatabaseRecord => ({
-  ...recordOf(database),
+  ...database,
   ...{ status, reason, properties: null, snapshotAt: null, extensions: [], tables: [], roles: [], tablespaces: [] },
 });
 

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../domain/errors.ts';
 import { connect, quoteIdent, quoteLiteral, withSession, type Server, type Session } from '../connection.ts';
 import { sqlState } from '../failures.ts';
-import { inTransaction } from '../swap/transaction.ts';
+import { assertNames, inTransaction } from '../swap/transaction.ts';
 import { createDatabaseStatement, type LocaleRecord } from './create-database.ts';
 import { systemDatabases } from './occupants.ts';
 import { isOurs, markLimit, restoreMark, type Verified } from './mark.ts';
@@ -58,14 +58,15 @@ export async function createCopy(server: Server, session: Session, order: CopyOr
 /**
  * Drops what this run made under the name, whoever is connected to it. Returns false where there is nothing.
  * NameTaken where a database bears the name that this run did not make: that is never touched.
+ * @param options.oid only this one: a worker that hung must not drop what its successor has made meanwhile
  */
 export async function dropCopy(
   server: Server,
   session: Session,
-  { name, run }: { readonly name: string; readonly run: string },
+  { name, run, oid }: { readonly name: string; readonly run: string; readonly oid?: number },
 ): Promise<boolean> {
   const found = await findDatabase(session, name);
-  if (found === undefined) return false;
+  if (found === undefined || (oid !== undefined && found.oid !== oid)) return false;
   if (systemDatabases.includes(name) || !isOurs(found, run)) throw taken(name);
   await forgetSubscriptions(server, session, name, found);
   await session.query(`DROP DATABASE IF EXISTS ${quoteIdent(name)} WITH (FORCE)`);
@@ -79,9 +80,15 @@ export interface LoadedMark {
   readonly verified?: Verified | null;
 }
 
-/** Marks a copy as whole: whoever finds it from here on need not load it again. */
-export async function markLoaded(session: Session, mark: LoadedMark): Promise<void> {
-  await session.query(markLoadedStatement(mark));
+/**
+ * Marks a copy as whole: whoever finds it from here on need not load it again.
+ * @param mark.oid the copy's; PlanChanged where the name means another database now
+ */
+export async function markLoaded(session: Session, mark: LoadedMark & { readonly oid?: number }): Promise<void> {
+  await inTransaction(session, async () => {
+    await session.query(markLoadedStatement(mark));
+    if (mark.oid !== undefined) await assertNames(session, new Map([[mark.oid, mark.name]]));
+  });
 }
 
 /** The same as a statement, for the transaction that loads the contents. */
@@ -119,6 +126,9 @@ async function forgetSubscriptions(server: Server, session: Session, database: s
   });
 }
 
+/** No such database; it takes no connections; we may not connect; pg_hba.conf has no line for it. */
+const triesNext: readonly string[] = ['3D000', '55000', '42501', '28000'];
+
 /**
  * A session for making, renaming and dropping databases: in the maintenance database, or in another one that initdb
  * made where that is itself to be replaced.
@@ -135,7 +145,7 @@ export async function connectBeside(
     try {
       return await connect(server, { ...options, database });
     } catch (error) {
-      if (sqlState(error) !== '3D000') throw error;
+      if (!triesNext.includes(sqlState(error) ?? '')) throw error;
       refused ??= error;
     }
   }

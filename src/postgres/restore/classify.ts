@@ -57,7 +57,7 @@ const hints: Readonly<Record<FindingKind, string>> = {
 };
 
 function bySqlText(message: string): Verdict {
-  const kind: FindingKind = /invalid command \\/.test(message)
+  const kind: FindingKind = message.includes('invalid command \\')
     ? 'tool too old'
     : /connection|server|FATAL/i.test(message)
       ? 'connection'
@@ -70,14 +70,15 @@ function bySqlText(message: string): Verdict {
 const isHarmless = (sqlState: string, message: string) =>
   isWarning(sqlState) ||
   // pg_dump 17 and newer set it at the beginning; a server before 17 has no such limit to switch off.
-  (sqlState === '42704' && /"transaction_timeout"/.test(message)) ||
+  (sqlState === '42704' && message.includes('"transaction_timeout"')) ||
   // The comment is there already: the extension brought it.
-  (sqlState === '42501' && /must be owner of extension plpgsql/.test(message));
+  (sqlState === '42501' && message.includes('must be owner of extension plpgsql'));
 
 const patterns: readonly (readonly [sqlState: RegExp, message: RegExp, kind: FindingKind])[] = [
   [/^42704$/, /unrecognized configuration parameter/, 'unknown setting'],
   [/^42704$/, /^role "/, 'missing role'],
   [/^42704$/, /^tablespace "/, 'missing tablespace'],
+  [/^22023$/, /"default_tablespace"/, 'missing tablespace'],
   [/^42704$/, /^(collation|locale) "/, 'missing locale'],
   [/^(42704|0A000|22023)$/, /^extension "/, 'missing extension'],
   [/^58P01$/, /\$libdir|extension control file|could not access file/, 'missing extension'],
@@ -104,7 +105,6 @@ const longest = 300;
 
 /** One line, without control characters, cut at 300 characters. */
 export function plainMessage(message: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what is to be taken out
   const line = message.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim();
   return line.length > longest ? `${line.slice(0, longest - 1)}…` : line;
 }

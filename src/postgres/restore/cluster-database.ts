@@ -46,37 +46,37 @@ export async function restoreUnderName(restore: DatabaseRestore): Promise<Databa
   await restore.failpoint?.('created', record.name);
   let report: VerificationReport;
   try {
-    await loadInto(restore, name);
+    await loadInto(restore, copy);
     await restore.failpoint?.('loaded', record.name);
     report = await verify(restore, name, false);
   } catch (error) {
-    await dropQuietly(restore, name);
+    await dropQuietly(restore, copy);
     throw error;
   }
   if (!report.ok) {
-    await dropQuietly(restore, name);
+    await dropQuietly(restore, copy);
     return { report, kept: false };
   }
   await analyze(restore, name);
-  await markLoaded(session, { name, run, verified: verifiedBy(report) });
+  await markLoaded(session, { ...copy, run, verified: verifiedBy(report) });
   await restore.failpoint?.('verified', record.name);
   return publish(restore, copy, report);
 }
 
-/** template1 and postgres: contents in one transaction with the mark that says so, then the properties. */
+/** Into a database that stays: contents in one transaction with the mark that says so, then the properties. */
 export async function restoreInPlace(restore: DatabaseRestore): Promise<DatabaseOutcome> {
   const { session, record, run } = restore;
   const { name } = record;
   const found = await findOurs(session, name, run);
   if (found?.mark.state === 'done') return withProperties(restore, found.copy, asBefore(found.mark), []);
+  const copy = { name, oid: await oidOf(session, name) };
   if (found === undefined) {
-    await loadInto(restore, name, markLoadedStatement({ name, run }));
+    await loadInto(restore, copy, markLoadedStatement({ name, run }));
     await restore.failpoint?.('loaded', name);
   }
   const report = await verify(restore, name, true);
   await analyze(restore, name);
   restore.progress('naming');
-  const copy = { name, oid: await oidOf(session, name) };
   const mark = { run, verified: report.ok ? verifiedBy(report) : null };
   const { notes } = await inTransaction(session, () =>
     giveProperties(session, copy, { properties: propertiesOf(record), mark }),
@@ -93,14 +93,15 @@ async function oidOf(session: Session, name: string): Promise<number> {
   throw new HoldfastError('PlanChanged', `database '${name}' is gone`, 'somebody dropped it: start the restore again');
 }
 
-function loadInto(restore: DatabaseRestore, database: string, inOneTransaction?: string): Promise<LoadReport> {
+function loadInto(restore: DatabaseRestore, { name, oid }: Copy, inOneTransaction?: string): Promise<LoadReport> {
   const { manifest, server, tools, signal } = restore;
   const part = contentOf(restore);
   restore.progress('loading', 0);
   return load({
     server,
     tools,
-    database,
+    database: name,
+    oid,
     signal,
     stored: restore.read(part),
     compressor: compressorOf(restore, part),
@@ -150,9 +151,9 @@ async function publish(restore: DatabaseRestore, copy: Copy, report: Verificatio
 }
 
 /** A half-made copy takes room that the other databases need. The failure that led here is the one to be told. */
-async function dropQuietly({ server, session, run, signal }: DatabaseRestore, name: string): Promise<void> {
+async function dropQuietly({ server, session, run, signal }: DatabaseRestore, copy: Copy): Promise<void> {
   if (signal.aborted) return;
-  await dropCopy(server, session, { name, run }).catch(() => undefined);
+  await dropCopy(server, session, { ...copy, run }).catch(() => undefined);
 }
 
 async function findOurs(

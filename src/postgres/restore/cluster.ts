@@ -1,4 +1,5 @@
 import { HoldfastError, messageOf } from '../../domain/errors.ts';
+import { besideName } from '../../domain/ids.ts';
 import type { ClusterReport, GlobalsReport, RestoredDatabase } from '../../domain/restore-report.ts';
 import { quoteIdent, quoteLiteral, withSession, type Server, type Session } from '../connection.ts';
 import { inTransaction } from '../swap/transaction.ts';
@@ -9,8 +10,8 @@ import { assertReadable, dumpVersionOf } from './dump-version.ts';
 import { applyGlobals, planGlobals, readGlobalsTarget } from './globals.ts';
 import { readRestoreMark } from './mark.ts';
 import { memberText } from './member.ts';
-import { lookAround, occupants, systemDatabases } from './occupants.ts';
-import { dropAside } from './publish.ts';
+import { lookAround, occupants, systemDatabases, type Occupant } from './occupants.ts';
+import { asideName, dropAside } from './publish.ts';
 import { splitStatements } from './statements.ts';
 
 export type { ClusterFailpoint, ClusterProgress, ClusterRestoreInput } from './cluster-input.ts';
@@ -18,8 +19,8 @@ export type { ClusterFailpoint, ClusterProgress, ClusterRestoreInput } from './c
 /**
  * Restores a whole backup into an empty cluster: roles and tablespaces, then each database under a name of its own,
  * verified, and under its final name only when it is whole and equal. Empty databases of the backup's names give way;
- * template1 and postgres, which are there already, get their contents in one transaction each. A database that fails
- * is reported and doesn't stop the others.
+ * template1, and a postgres that isn't empty, get their contents in one transaction. A database that fails is reported
+ * and doesn't stop the others.
  *
  * Can be killed anywhere and called again with the same run: what is whole is kept, what was half made is made anew.
  * Marks in the databases' comments tell; `finishCluster` takes them away once the result is recorded.
@@ -28,22 +29,39 @@ export type { ClusterFailpoint, ClusterProgress, ClusterRestoreInput } from './c
  * can work: PostgresUnavailable, Store…, the signal's reason.
  */
 export async function restoreCluster(input: ClusterRestoreInput): Promise<ClusterReport> {
-  const { server, manifest, run, signal, tools } = input;
-  assertReadable(tools, dumpVersionOf(manifest));
-  const names = manifest.databases.map(({ name }) => name).filter((name) => !['postgres', 'template1'].includes(name));
-  const session = await connectBeside(server, names, { applicationName: `holdfast restore ${run}`, signal });
-  try {
-    const present = await assertEmpty(input, session);
-    const progress = new Progress(input);
+  assertReadable(input.tools, dumpVersionOf(input.manifest));
+  const { databases: records } = input.manifest;
+  const progress = new Progress(input);
+  const users = records.map(({ name }) => name).filter((name) => !systemDatabases.includes(name));
+  const { present, globals } = await inSessionBeside(input, users, async (session) => {
+    const found = await assertEmpty(input, session);
     progress.report('globals', null);
-    const globals = await restoreGlobals(input, session);
-    await input.failpoint?.('globals', null);
-    const databases: RestoredDatabase[] = [];
-    for (const record of manifest.databases) {
-      databases.push(await restoreOne({ ...input, session, record, progress: progress.of(record.name) }, present));
-      progress.databaseDone();
-    }
-    return { ok: isWhole(globals, databases), globals, databases };
+    return { present: found, globals: await restoreGlobals(input, session) };
+  });
+  await input.failpoint?.('globals', null);
+  const databases: RestoredDatabase[] = [];
+  for (const record of records) {
+    const { name } = record;
+    // Whoever renames a database must not sit in it, and nobody else may.
+    const names = [name, besideName(name, 'new', input.run), asideName(name, input.run)];
+    databases.push(
+      await inSessionBeside(input, names, (session) =>
+        restoreOne({ ...input, session, record, progress: progress.of(name) }, present),
+      ),
+    );
+    progress.databaseDone();
+  }
+  return { ok: isWhole(globals, databases), globals, databases };
+}
+
+async function inSessionBeside<T>(
+  { server, run, signal }: ClusterRestoreInput,
+  avoid: readonly string[],
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await connectBeside(server, avoid, { applicationName: `holdfast restore ${run}`, signal });
+  try {
+    return await use(session);
   } finally {
     await session.close();
   }
@@ -53,11 +71,11 @@ const isWhole = (globals: GlobalsReport, databases: readonly RestoredDatabase[])
   globals.errors.count === 0 &&
   databases.every(({ status, report }) => status === 'skipped' || (status === 'restored' && report?.ok === true));
 
-/** The names of the databases that are there. */
+/** The databases that are there, by name. */
 async function assertEmpty(
   { server, manifest, run }: ClusterRestoreInput,
   session: Session,
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlyMap<string, Occupant>> {
   const found = await lookAround(server, session, run);
   const { occupied } = occupants(
     found,
@@ -71,7 +89,7 @@ async function assertEmpty(
       'restore a whole cluster into an empty one, or its databases one by one',
     );
   }
-  return new Set(found.map(({ name }) => name));
+  return new Map(found.map((occupant) => [occupant.name, occupant]));
 }
 
 async function restoreGlobals(input: ClusterRestoreInput, session: Session): Promise<GlobalsReport> {
@@ -83,14 +101,14 @@ async function restoreGlobals(input: ClusterRestoreInput, session: Session): Pro
   return applyGlobals(session, planGlobals(splitStatements(text), target), target, signal);
 }
 
-async function restoreOne(restore: DatabaseRestore, present: ReadonlySet<string>): Promise<RestoredDatabase> {
+async function restoreOne(restore: DatabaseRestore, present: ReadonlyMap<string, Occupant>): Promise<RestoredDatabase> {
   const { record, signal, server } = restore;
   const { name } = record;
   if (record.status !== 'dumped') {
     return { name, status: 'skipped', reason: record.reason ?? record.status, seconds: 0, report: null };
   }
   const begin = performance.now();
-  const inPlace = (name === 'postgres' || name === 'template1') && present.has(name);
+  const inPlace = goesInPlace(name, present.get(name));
   try {
     const { report, kept } = inPlace ? await restoreInPlace(restore) : await restoreUnderName(restore);
     const seconds = (performance.now() - begin) / 1000;
@@ -111,6 +129,14 @@ async function restoreOne(restore: DatabaseRestore, present: ReadonlySet<string>
     return { name, status: 'failed', reason: `${messageOf(error)} (${error.hint})`, seconds, report: null };
   }
 }
+
+/**
+ * template1 can't be exchanged for another. An empty postgres can, like any other database; one in which an image or
+ * an operator keeps things gets its contents beside these.
+ */
+const goesInPlace = (name: string, found: Occupant | undefined) =>
+  found !== undefined &&
+  (name === 'template1' || (name === 'postgres' && (found.holds !== null || found.mark?.state === 'loaded')));
 
 /**
  * Takes this run's marks off the restored databases, once their result is on record; from then on the run can't be

@@ -9,7 +9,7 @@ import type { Tools } from '../tools.ts';
 import { assertReadable, majorOf } from './dump-version.ts';
 import { endBackends } from './leftovers.ts';
 import { PsqlMessages, type PsqlError } from './psql-messages.ts';
-import { sentinel, Tail, type Sentinel } from './sentinel.ts';
+import { fence, fenceText, guardName, oneTransaction, sentinel, Tail, type Sentinel } from './sentinel.ts';
 import { loadOptions, readLoadingServer } from './session-options.ts';
 
 export interface LoadInput {
@@ -17,6 +17,8 @@ export interface LoadInput {
   readonly tools: Tools;
   /** Where the contents go. It has nothing yet of what they hold. */
   readonly database: string;
+  /** The database's; another one of that name, made by somebody else meanwhile, is not loaded into. */
+  readonly oid?: number;
   /**
    * The member's stored bytes. Whoever hands them in vouches for them by ending well: an iteration that fails, also at
    * its very end (a digest that differs), fails the load.
@@ -28,7 +30,8 @@ export interface LoadInput {
   readonly dumpVersion: string;
   /**
    * Everything in one transaction, and this statement last in it: after a failure of any kind the database is as it was
-   * before. For small contents: every object is a lock.
+   * before. For contents without large objects, which bring transactions of their own and are refused, and with not
+   * too many tables: each is a lock.
    */
   readonly inOneTransaction?: string;
   readonly signal: AbortSignal;
@@ -63,7 +66,7 @@ export class LoadFailure extends HoldfastError {
  *
  * Rejects, when no process and no session of it is left, with a LoadFailure (RestoreFailed, or PostgresUnavailable
  * where the server went away or lacked room), with ObjectDamaged (it can't be decompressed, or isn't whole), with the
- * error of `stored`, ToolFailed, ToolMissing, ToolTooOld, or the signal's reason. The database then holds a part and is of no use.
+ * error of `stored`, PlanChanged (the OID), ToolFailed, ToolMissing, ToolTooOld, or the signal's reason. The database then holds a part and is of no use.
  */
 export async function load(input: LoadInput): Promise<LoadReport> {
   const { server, database, dumpVersion, signal } = input;
@@ -88,15 +91,16 @@ export async function load(input: LoadInput): Promise<LoadReport> {
 }
 
 function psqlCommand(
-  { tools, server, inOneTransaction }: LoadInput,
+  { tools, server, oid, inOneTransaction }: LoadInput,
   env: Readonly<Record<string, string>>,
   messages: PsqlMessages,
 ): Command {
   const variables = ['-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose'];
-  const begin = inOneTransaction === undefined ? [] : ['-c', 'BEGIN'];
+  const check = oid === undefined ? [] : ['-c', fence(oid)];
+  const begin = inOneTransaction === undefined ? [] : oneTransaction.flatMap((statement) => ['-c', statement]);
   return {
     file: tools.psql,
-    args: ['-X', '-q', '-A', '-t', '--no-password', ...variables, ...begin, '-f', '-'],
+    args: ['-X', '-q', '-A', '-t', '--no-password', ...variables, ...check, ...begin, '-f', '-'],
     env,
     ...(server.password === undefined ? {} : { secrets: [server.password] }),
     onStderrLine: (line) => {
@@ -218,7 +222,7 @@ function explain(error: unknown, input: LoadInput, said: PsqlError | undefined, 
       { cause },
     );
   }
-  if (error instanceof ToolFailure && compressor !== undefined && error.exit.file === compressor.decompress.file) {
+  if (error instanceof ToolFailure && error.exit.file === compressor?.decompress.file) {
     if (error.exit.signal === null) return damaged(`the ${what} can't be decompressed: ${error.message}${suffix}`);
     return new HoldfastError(error.type, `${error.message}${suffix}`, error.hint);
   }
@@ -233,6 +237,22 @@ function explain(error: unknown, input: LoadInput, said: PsqlError | undefined, 
 }
 
 function failureOf({ finding, verdict }: PsqlError, what: string, suffix: string): LoadFailure {
+  if (finding.message.includes(fenceText)) {
+    return new LoadFailure(
+      'PlanChanged',
+      `the ${what} were not loaded: ${fenceText}`,
+      'another attempt is at work',
+      finding,
+    );
+  }
+  if (finding.message.includes(guardName)) {
+    return new LoadFailure(
+      'RestoreFailed',
+      `the ${what} hold large objects, which can't be restored in one transaction${suffix}`,
+      'restore this database alone, under another name',
+      finding,
+    );
+  }
   const mayPass = verdict.weight === 'fatal' && (verdict.kind === 'connection' || verdict.kind === 'resources');
   const type: ErrorType =
     verdict.kind === 'tool too old' ? 'ToolTooOld' : mayPass ? 'PostgresUnavailable' : 'RestoreFailed';

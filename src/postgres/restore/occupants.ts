@@ -33,7 +33,7 @@ export function occupants(found: readonly Occupant[], wanted: readonly string[])
   };
 }
 
-/** Looks into every database but template0. What bears this run's mark isn't looked into. */
+/** Looks into every database but template0 and template1. What bears this run's mark isn't looked into. */
 export async function lookAround(server: Server, session: Session, run?: string): Promise<Occupant[]> {
   const databases = await session.query<{
     readonly name: string;
@@ -49,7 +49,7 @@ export async function lookAround(server: Server, session: Session, run?: string)
   const found: Occupant[] = [];
   for (const { name, oid, comment, connectionLimit, open } of databases) {
     const own = run === undefined ? undefined : ownMark({ comment, connectionLimit }, run);
-    const holds = own !== undefined || systemDatabases.includes(name) ? null : await whatItHolds(server, name, open);
+    const holds = own !== undefined || name === 'template1' ? null : await whatItHolds(server, name, open);
     found.push({ name, oid, holds, mark: own });
   }
   return found;

@@ -155,9 +155,9 @@ async function disconnecting<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const other = await connectBeside(server, avoid, { applicationName: `holdfast restore ${run}` });
-  let over = false;
+  const over = new AbortController();
   const ending = (async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       await other.query(
         'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = ANY($1::oid[]) AND pid <> pg_backend_pid()',
         [oids],
@@ -170,7 +170,7 @@ async function disconnecting<T>(
   try {
     return await work();
   } finally {
-    over = true;
+    over.abort();
     await ending.catch(() => undefined);
     await other.close();
   }

@@ -9,6 +9,18 @@ export interface Sentinel {
   readonly word: string;
 }
 
+export const guardName = 'holdfast_all_or_nothing';
+
+/**
+ * What begins a load that is to be one transaction. A dump of large objects has COMMITs of its own, which would end it
+ * half-way: a unique constraint that is violated until the end, and checked at any commit, makes them fail.
+ */
+export const oneTransaction: readonly string[] = [
+  'BEGIN',
+  `CREATE TEMPORARY TABLE ${guardName} (it int UNIQUE DEFERRABLE INITIALLY DEFERRED)`,
+  `INSERT INTO pg_temp.${guardName} VALUES (1), (1)`,
+];
+
 /**
  * @param nonce nobody who wrote the dump can know it
  * @param last a statement to be executed after everything else; with it all of the member is one transaction, which
@@ -16,12 +28,19 @@ export interface Sentinel {
  */
 export function sentinel(nonce: string, last?: string): Sentinel {
   const word = `holdfast ${nonce}`;
-  // The line feed ends an unfinished line. The load ran with synchronous_commit off; one commit with an id of its own
-  // and with it on makes everything before it durable.
-  const durable = 'SET synchronous_commit = on;\nSELECT pg_catalog.pg_current_xact_id() IS NOT NULL;\n';
-  const commit = last === undefined ? '' : `${last};\nCOMMIT;\n`;
-  return { sql: `\n${durable}${commit}SELECT '${word}';\n`, word };
+  const commit = last === undefined ? '' : `${last};\nDELETE FROM pg_temp.${guardName};\nCOMMIT;\n`;
+  // The line feed ends an unfinished line. The load ran with synchronous_commit off; a commit that writes something of
+  // its own, with it on, makes everything before it durable.
+  const durable = `SET synchronous_commit = on;\nSELECT pg_catalog.pg_logical_emit_message(true, 'holdfast', 'loaded');\n`;
+  return { sql: `\n${commit}${durable}SELECT '${word}';\n`, word };
 }
+
+export const fenceText = 'another database bears the name now';
+
+/** Fails in the very session that loads, unless it is in the database that is meant. */
+export const fence = (oid: number) =>
+  `SELECT (CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
+     AND oid = ${String(oid)}) THEN '1' ELSE '${fenceText}' END)::pg_catalog.int4`;
 
 /** Keeps the end of what psql writes. */
 export class Tail {

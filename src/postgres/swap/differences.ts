@@ -63,7 +63,7 @@ function grantorsByRight(privileges: readonly DatabasePrivilege[]): Map<string, 
   return new Map([...grantors].map(([key, names]) => [key, names.join(', ')]));
 }
 
-export const describeSetting = ({ role, name }: Pick<DatabaseSetting, 'role' | 'name'>) =>
+const describeSetting = ({ role, name }: Pick<DatabaseSetting, 'role' | 'name'>) =>
   `setting ${name}${role === null ? '' : ` of role ${role}`}`;
 
 /** Two spellings of one list are one value; so are two spellings of a setting's name. */

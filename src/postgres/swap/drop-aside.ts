@@ -53,7 +53,7 @@ export async function dropAside(server: Server, target: AsideTarget, options: Dr
 }
 
 /** The database to drop; null: it is gone; throws where it must stay. */
-export function judgeDrop(facts: SwapFacts, target: AsideTarget): SwapDatabaseFacts | null {
+function judgeDrop(facts: SwapFacts, target: AsideTarget): SwapDatabaseFacts | null {
   const { asideName, asideOid, liveName, liveOid, systemIdentifier } = target;
   const refuse = (type: 'PlanChanged' | 'SwapFailed', why: string, hint: string) =>
     new HoldfastError(type, `can't drop '${asideName}' (OID ${String(asideOid)}): ${why}`, hint);

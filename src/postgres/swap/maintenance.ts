@@ -38,12 +38,13 @@ export async function connectForMaintenance(
   server: Server,
   avoid: readonly string[],
   applicationName: string,
+  signal?: AbortSignal,
 ): Promise<Session> {
   let refused: unknown;
   const candidates = maintenanceCandidates(server.database, avoid);
   for (const database of candidates) {
     try {
-      return await connect(server, { database, applicationName });
+      return await connect(server, { database, applicationName, ...(signal === undefined ? {} : { signal }) });
     } catch (error) {
       if (!triesNext.includes(sqlState(error) ?? '')) throw error;
       refused ??= error;
@@ -63,19 +64,56 @@ export async function connectForMaintenance(
 const lockClass = 0x686f6c64;
 const lockTries = 40;
 const lockPauseMs = 50;
+/** How long a server that may be gone is told that we go. */
+const partingMs = 5_000;
+
+export interface DeskOptions {
+  /** An earlier attempt of the same order that holds the lock is ended. */
+  readonly takeOver: boolean;
+  /** The process id of a session of our own that broke, which is ended first. */
+  readonly ended?: number;
+  /** No query of the session takes longer; default: as long as it likes. */
+  readonly answerWithinMs?: number | null;
+}
+
+/**
+ * A cut network gives no sign for many minutes, and a database that is closed waits: a query that isn't answered in
+ * time ends the session instead. PostgresUnavailable then.
+ */
+function impatient(session: Session, cut: AbortController, answerWithinMs: number): Session {
+  const late = new HoldfastError(
+    'PostgresUnavailable',
+    `the server has not answered within ${String(answerWithinMs)} ms`,
+    'check the network between worker and server',
+  );
+  return {
+    ...session,
+    async query<Row>(sql: string, values?: readonly unknown[]): Promise<readonly Row[]> {
+      const timer = setTimeout(() => {
+        cut.abort(late);
+      }, answerWithinMs);
+      try {
+        return await session.query<Row>(sql, values);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
 
 /**
  * Opens a desk. An earlier attempt of the same order that still holds the lock, because its worker hangs or its
  * connection was cut without notice, is ended: whatever it does after that fails. Busy where somebody else holds it.
- * @param ended the process id of a session of our own that broke, which is ended first
  */
 export async function openDesk(
   server: Server,
   order: DeskOrder,
-  { takeOver, ended }: { readonly takeOver: boolean; readonly ended?: number },
+  { takeOver, ended, answerWithinMs = null }: DeskOptions,
 ): Promise<Desk> {
   const applicationName = deskName(order);
-  const session = await connectForMaintenance(server, order.names, applicationName);
+  const cut = new AbortController();
+  const plain = await connectForMaintenance(server, order.names, applicationName, cut.signal);
+  const session = answerWithinMs === null ? plain : impatient(plain, cut, answerWithinMs);
   try {
     if (ended !== undefined) await endHolder(session, applicationName, ended);
     await takeLocks(session, order, takeOver);
@@ -84,8 +122,12 @@ export async function openDesk(
     throw error;
   }
   const close = async () => {
+    const timer = setTimeout(() => {
+      cut.abort();
+    }, partingMs);
     // The next step may begin before the server has noticed that this session is gone.
     await session.query('SELECT pg_advisory_unlock_all()').catch(() => undefined);
+    clearTimeout(timer);
     await session.close();
   };
   return { session, close };

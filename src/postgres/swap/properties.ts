@@ -6,7 +6,7 @@ import { propertyStatements, tablespaceStatement } from './property-statements.t
 import { inTransaction } from './transaction.ts';
 
 export { compareProperties } from './differences.ts';
-export { propertyStatements, tablespaceStatement } from './property-statements.ts';
+export { propertyStatements } from './property-statements.ts';
 
 interface PropertyRow {
   readonly owner: string;

@@ -78,7 +78,7 @@ const describeHolders = (holders: readonly Holder[]) =>
 export async function whoIsInTheWay(session: Session, oids: readonly number[]): Promise<string> {
   const inside = await session.query<Holder>(holderQuery(''), [oids]);
   const outside = await session.query<Holder>(
-    `SELECT a.pid, a.backend_type AS kind, a.usename AS user, a.application_name AS application
+    `SELECT DISTINCT a.pid, a.backend_type AS kind, a.usename AS user, a.application_name AS application
        FROM pg_stat_activity a JOIN pg_locks l USING (pid)
       WHERE l.locktype = 'object' AND l.classid = 'pg_database'::regclass AND l.objid = ANY($1::oid[]) AND l.granted
         AND a.datid <> ALL($1::oid[]) AND a.pid <> pg_backend_pid()`,

@@ -6,7 +6,7 @@ import { sqlState } from '../failures.ts';
 import type { Server } from '../server.ts';
 import { describeDifference } from './differences.ts';
 import { inspectSwap } from './inspect.ts';
-import { openDesk, type Desk, type DeskOrder } from './maintenance.ts';
+import { openDesk, type Desk, type DeskOptions, type DeskOrder } from './maintenance.ts';
 import { inTheWay, refusal, swapObstacles } from './obstacles.ts';
 import { endSessions, pauseFor, whoIsInTheWay } from './sessions.ts';
 import { assertTarget, foreignState, reversed, swapState } from './state.ts';
@@ -20,6 +20,8 @@ export interface SwapOptions {
   /** Aborting brings the old state back, unless the names are exchanged already: then the swap is finished. */
   readonly signal: AbortSignal;
   readonly onStep?: (step: SwapStep) => void;
+  /** A server that lets a query wait for longer counts as lost, and is connected to anew; default 60 s. */
+  readonly answerWithinMs?: number;
   /** For tests: what dies or throws here was interrupted between two steps. */
   readonly failpoint?: (name: SwapFailpoint) => Promise<void>;
 }
@@ -51,6 +53,8 @@ export async function undoSwap(server: Server, input: SwapInput, options: SwapOp
 }
 
 const defaultMaxClosedMs = 30_000;
+/** More than any wait of our own: statements are bounded by 30 s. */
+const defaultAnswerWithinMs = 60_000;
 const firstRenameWaitMs = 250;
 const longestRenameWaitMs = 8_000;
 const renamePauseMs = 20;
@@ -79,7 +83,7 @@ class Exchange {
 
   async run(): Promise<SwapResult> {
     assertTarget(this.#input);
-    const desk = await openDesk(this.#server, this.#order, { takeOver: true });
+    const desk = await this.#openDesk({ takeOver: true });
     try {
       return await this.#forward(desk.session);
     } catch (error) {
@@ -87,6 +91,11 @@ class Exchange {
     } finally {
       await desk.close();
     }
+  }
+
+  #openDesk(wishes: DeskOptions): Promise<Desk> {
+    const { answerWithinMs = defaultAnswerWithinMs } = this.#options;
+    return openDesk(this.#server, this.#order, { ...wishes, answerWithinMs });
   }
 
   async #forward(session: Session): Promise<SwapResult> {
@@ -196,27 +205,30 @@ class Exchange {
    * the result or with an error, never half-way where the server can be reached.
    */
   async #settle(desk: Desk, error: unknown): Promise<SwapResult> {
-    const lost: unknown[] = [];
+    const state = await this.#settled(desk, error);
+    if (state !== 'done') throw error;
+    this.#notes.push(`finished in spite of: ${messageOf(error)}`);
+    return this.#result();
+  }
+
+  async #settled(desk: Desk, error: unknown): Promise<SwapState> {
+    let lost: unknown;
     for (let attempt = 0; attempt <= settleTries; attempt += 1) {
       try {
-        const state =
-          attempt === 0
-            ? await this.#settleIn(desk.session, this.#mark)
-            : await this.#settleAnew(desk.session.backendPid);
-        if (state !== 'done') throw error;
-        this.#notes.push(`finished in spite of: ${messageOf(error)}`);
-        return this.#result();
+        return attempt === 0
+          ? await this.#settleIn(desk.session, this.#mark)
+          : await this.#settleAnew(desk.session.backendPid);
       } catch (failure) {
-        if (failure === error || isTakenOver(failure)) throw failure;
-        lost.push(failure);
+        if (isTakenOver(failure)) throw failure;
+        lost = failure;
         if (attempt > 0) await sleep(settlePauseMs);
       }
     }
-    throw this.#unsettled(error, lost.at(-1));
+    throw this.#unsettled(error, lost);
   }
 
   async #settleAnew(brokenPid: number): Promise<SwapState> {
-    const desk = await openDesk(this.#server, this.#order, { takeOver: false, ended: brokenPid });
+    const desk = await this.#openDesk({ takeOver: false, ended: brokenPid });
     try {
       return await this.#settleIn(desk.session, null);
     } finally {

@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Client, Connection } from '@temporalio/client';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { startTemporalServer, type TemporalServer } from '../../parts/temporal-server.ts';
+import type { Clock } from '../../src/cli/context.ts';
+import { holdfast } from './command-line.ts';
+
+/** A real Temporal server and no worker: what the command line says and does when nobody answers. */
+
+let server: TemporalServer;
+let connection: Connection;
+let client: Client;
+let directory: string;
+
+const clock: Clock = { now: () => Date.now(), sleep: (ms) => sleep(ms) };
+const write = (policies: string) =>
+  writeFile(
+    join(directory, 'holdfast.yaml'),
+    `
+installation: cli-test
+repositories: { nas: { directory: ${directory}/backup } }
+clusters: { jigga: { server: { host: db }, site: tokyo } }
+policies: { ${policies} }
+`,
+  );
+const daily = 'jigga-daily: { cluster: jigga, method: pg_dumpall, repository: nas, schedule: "0 2 * * *" }';
+const weekly =
+  'jigga-weekly: { cluster: jigga, method: pg_dumpall, repository: nas, schedule: "0 3 * * 0", timezone: Asia/Tokyo }';
+
+const run = (...argv: string[]) =>
+  holdfast(argv, {
+    directory,
+    clock,
+    environment: { TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: server.namespace },
+  });
+const started = async (): Promise<string> => {
+  const { code, stdout } = await run('backup', 'jigga-daily', '--no-wait', '--json');
+  expect(code).toBe(0);
+  return (JSON.parse(stdout) as { run: string }).run;
+};
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'holdfast-cli-'));
+  server = await startTemporalServer();
+  connection = await Connection.connect({ address: server.address });
+  client = new Client({ connection, namespace: server.namespace });
+}, 120_000);
+afterAll(async () => {
+  await connection.close();
+  await server.stop();
+  await rm(directory, { recursive: true });
+}, 60_000);
+
+describe('apply', () => {
+  test('makes schedules, leaves what is equal, names and deletes what is orphaned', async () => {
+    const changes = async (...more: string[]) => {
+      const { code, stdout } = await run('apply', '--json', ...more);
+      expect(code).toBe(0);
+      const { schedules } = JSON.parse(stdout) as { schedules: { policy: string; change: string; next: string[] }[] };
+      return schedules.map(({ policy, change, next }) => `${policy} ${change} ${String(next.length)}`);
+    };
+    await write(`${daily}, ${weekly}`);
+    expect(await changes()).toEqual(['jigga-daily created 3', 'jigga-weekly created 3']);
+    expect(await changes()).toEqual(['jigga-daily unchanged 3', 'jigga-weekly unchanged 3']);
+    await write(daily);
+    const orphaned = () => changes().then((found) => found.includes('jigga-weekly orphaned 0'));
+    while (!(await orphaned())) await sleep(100); // listing schedules lags a little behind
+    expect(await changes('--prune')).toEqual(['jigga-daily unchanged 3', 'jigga-weekly deleted 0']);
+  }, 60_000);
+
+  test('keeps a pause and says so, and which worker is missing', async () => {
+    await write(daily);
+    await run('apply');
+    await client.schedule.getHandle('cli-test/jigga-daily').pause('for a while');
+    const { code, stdout, stderr } = await run('apply');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /unchanged {2}jigga-daily {2}0 2 \* \* \* \(UTC\) {2}PAUSED\n( +next \d{4}-\d\d-\d\d 02:00 UTC\n){3}/,
+    );
+    expect(stderr).toContain(
+      "note: no worker polls holdfast, holdfast/tokyo/control, holdfast/tokyo: start 'holdfast worker --site tokyo'",
+    );
+  }, 60_000);
+});
+
+describe('without a worker', () => {
+  test('a run is started, shown and cancelled all the same', async () => {
+    await write(daily);
+    const id = await started();
+    expect(id).toMatch(/^backup\/jigga-daily\/[0-9a-f]{8}$/);
+    const { code, stdout, stderr } = await run('status', id);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/backup, running, started/) });
+    expect(stderr).toContain(
+      "note: no worker answers, so the run's steps and plan are not shown; start one with 'holdfast worker'",
+    );
+    expect(await run('cancel', id)).toMatchObject({ code: 0 });
+  }, 60_000);
+
+  test('nothing is decided, and the command says so', async () => {
+    const id = await started();
+    const argv = ['approve', id, '--plan', 'a1b2c3d4e5f6', '--reason', 'why', '--json'];
+    const { code, stderr } = await run(...argv);
+    expect({ code, error: JSON.parse(stderr) as unknown }).toMatchObject({
+      code: 5,
+      error: { error: { type: 'NoWorker' } },
+    });
+  }, 60_000);
+
+  test('a run that a person terminated is shown with its end, and status counts it among the failures', async () => {
+    const id = await started();
+    await client.workflow.getHandle(id).terminate('enough');
+    const one = await run('status', id, '--json');
+    expect(one.code).toBe(0);
+    expect(JSON.parse(one.stdout)).toMatchObject({ status: 'TERMINATED', failure: { type: 'Terminated' } });
+    const failures = async () =>
+      (JSON.parse((await run('status', '--json')).stdout) as { failures: { run: string }[] }).failures.map(
+        ({ run: name }) => name,
+      );
+    while (!(await failures()).includes(id)) await sleep(100); // listing runs lags a little behind
+    expect(await run('status', id, '--follow')).toMatchObject({ code: 1 });
+    expect(await run('approve', id, '--plan', 'a1b2c3d4e5f6', '--reason', 'why')).toMatchObject({ code: 6 });
+    expect(await run('restore', 'undo', id, '--reason', 'why')).toMatchObject({ code: 6 });
+  }, 60_000);
+
+  test('status says what is protected as far as it can be known from here', async () => {
+    await write(daily);
+    const { code, stdout, stderr } = await run('status');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^CLUSTER +POLICY +NEWEST GOOD BACKUP +AGE +SCHEDULE\njigga +jigga-daily +NONE +OVERDUE since /,
+    );
+    expect(stderr).toContain("repository nas can't be read from here");
+  }, 60_000);
+});
+
+describe('Ctrl-C in a real process', () => {
+  test('leaves the run running, and says so with exit code 130', async () => {
+    await write(daily);
+    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', main, 'backup', 'jigga-daily', '--config', join(directory, 'holdfast.yaml')],
+      {
+        env: { ...process.env, TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: server.namespace },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    let said = '';
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      if (chunk.includes('no worker answers')) child.kill('SIGINT');
+    });
+    const [code] = (await once(child, 'close')) as [number | null];
+    const id = /started (\S+)/.exec(said)?.[1] ?? '';
+    expect({ code, said }).toEqual({
+      code: 130,
+      said: expect.stringContaining(`no longer following run ${id}, which goes on`),
+    });
+    expect((await client.workflow.getHandle(id).describe()).status.name).toBe('RUNNING');
+  }, 60_000);
+});
+
+describe('what Temporal does not know', () => {
+  test.each([
+    ['status', ['status', 'backup/x/1']],
+    ['cancel', ['cancel', 'backup/x/1']],
+    ['approve', ['approve', 'restore/x/1', '--plan', 'a1b2c3d4e5f6', '--reason', 'why']],
+    ['undo', ['restore', 'undo', 'restore/x/1', '--reason', 'why']],
+  ])('%s of no run ends with exit code 4', async (_, argv) => {
+    expect(await run(...argv)).toMatchObject({ code: 4, stderr: expect.stringContaining('no run') });
+  });
+
+  test('a workflow of somebody else is no run of ours', async () => {
+    await client.workflow.start('theirs', { workflowId: 'theirs', taskQueue: 'theirs' });
+    expect(await run('status', 'theirs')).toMatchObject({ code: 4 });
+  });
+
+  test('a namespace that is not there is said with its name', async () => {
+    const environment = { TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: 'nowhere' };
+    const { code, stderr } = await holdfast(['cancel', 'x'], { directory, clock, environment });
+    expect(code).toBe(5);
+    expect(stderr).toContain('nowhere');
+  });
+});

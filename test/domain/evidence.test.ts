@@ -1,0 +1,58 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { verificationKey, verificationOf } from '../../src/domain/evidence.ts';
+
+const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 2, 0, second));
+const key = (second: number, outcome: 'passed' | 'failed', nonce = 'a1b2c3d4') =>
+  verificationKey('jigga', 'b1', at(second), nonce, outcome);
+
+describe('the evidence of a verification', () => {
+  test('lies beside its cluster’s backups and says in its name how it ended', () => {
+    expect(key(0, 'passed')).toBe('jigga/evidence/b1/verify-20261121-020000-a1b2c3d4-passed.json');
+  });
+
+  test('that is newest is what is known of a backup', () => {
+    expect(verificationOf([key(1, 'failed'), key(2, 'passed')])('jigga', 'b1')).toBe('passed');
+    expect(verificationOf([key(2, 'passed'), key(3, 'failed')])('jigga', 'b1')).toBe('failed');
+    expect(verificationOf([key(3, 'failed'), key(2, 'passed')])('jigga', 'b1')).toBe('failed');
+  });
+
+  test('of the same second counts as failed, whichever comes first', () => {
+    const same = [key(1, 'passed', 'x'), key(1, 'failed', 'y')];
+    expect(verificationOf(same)('jigga', 'b1')).toBe('failed');
+    expect(verificationOf(same.toReversed())('jigga', 'b1')).toBe('failed');
+  });
+
+  test('is of one backup of one cluster, and other files are none', () => {
+    const known = verificationOf([
+      key(1, 'passed'),
+      'jigga/evidence/b2/drill-20261121-020000.json',
+      'jigga/evidence/b3/verify-20261121-020000-x-maybe.json',
+      'jigga/evidence/b4/deeper/verify-20261121-020000-x-passed.json',
+      'evidence/b5/verify-20261121-020000-x-passed.json',
+    ]);
+    expect(['b1', 'b2', 'b3', 'b4', 'b5'].map((backup) => known('jigga', backup))).toEqual([
+      'passed',
+      'none',
+      'none',
+      'none',
+      'none',
+    ]);
+    expect(known('infra', 'b1')).toBe('none');
+  });
+
+  test('is found again whatever order the keys are listed in', () => {
+    const entry = fc.record({
+      second: fc.integer({ min: 0, max: 59 }),
+      outcome: fc.constantFrom('passed' as const, 'failed' as const),
+    });
+    fc.assert(
+      fc.property(fc.array(entry, { minLength: 1 }), (entries) => {
+        const last = Math.max(...entries.map(({ second }) => second));
+        const failed = entries.some(({ second, outcome }) => second === last && outcome === 'failed');
+        const keys = entries.map(({ second, outcome }) => key(second, outcome));
+        expect(verificationOf(keys)('jigga', 'b1')).toBe(failed ? 'failed' : 'passed');
+      }),
+    );
+  });
+});
