@@ -169,10 +169,11 @@ async function run(world: World): Promise<void> {
 }
 
 /** Fires the schedule now instead of at two in the morning, and waits for the backup that it starts. */
-async function triggerAndWait({ temporalCommand, client }: World): Promise<string> {
+async function triggerAndWait(world: World): Promise<string> {
+  const { client } = world;
   const schedule = client.schedule.getHandle('demo/demo-daily');
   const known = new Set((await schedule.describe()).info.recentActions.map(({ action }) => action.workflow.workflowId));
-  await expectOk(temporalCommand('schedule', 'trigger', '--schedule-id', 'demo/demo-daily'));
+  await expectOk(world.temporalCommand('schedule', 'trigger', '--schedule-id', 'demo/demo-daily'));
   for (;;) {
     const started = (await schedule.describe()).info.recentActions.find(
       ({ action }) => !known.has(action.workflow.workflowId),

@@ -6,7 +6,7 @@ import { HoldfastError, isRetryable, messageOf } from '../domain/errors.ts';
  * The one place that turns an error of ours, of Node or of a library into a typed Temporal failure. The hint goes
  * into the message too: it is what the Temporal UI shows.
  */
-export function toFailure(error: unknown): unknown {
+function toFailure(error: unknown): unknown {
   if (error instanceof TemporalFailure || error instanceof CancelledFailure || error instanceof CompleteAsyncError)
     return error;
   if (error instanceof HoldfastError) {

@@ -3,7 +3,7 @@ import { withTypedFailures } from './failures.ts';
 import { planRestore, type PlanInput } from './plan-restore.ts';
 import { pruneBackups, type PruneInput } from './prune-backups.ts';
 import { controlActivities as namesAndLeases } from './resolve.ts';
-import { finishCluster, restoreCluster } from './restore-cluster.ts';
+import { abandonCluster, finishCluster, restoreCluster } from './restore-cluster.ts';
 import { dropCopy, loadCopy, nameCopy, verifyCopy, type CopyInput } from './restore-copy.ts';
 import {
   commitBackup,
@@ -52,6 +52,7 @@ export const siteActivities = (deps: Dependencies) =>
     nameCopy: (input: CopyInput & { readonly oid: number }) => working('name', () => nameCopy(deps, input, input.oid)),
     dropCopy: (input: CopyInput) => working('drop the copy', () => dropCopy(deps, input)),
     finishCluster: (input: CopyInput) => working('finish', () => finishCluster(deps, input)),
+    abandonCluster: (input: CopyInput) => working('abandon', () => abandonCluster(deps, input)),
     swap: (input: SwapActivityInput) => working('swap', (work) => swap(deps, input, work)),
     undoSwap: (input: SwapActivityInput) => working('undo', (work) => undo(deps, input, work)),
     settleSwap: (input: SettleInput) => working('settle the swap', () => settleSwap(deps, input)),

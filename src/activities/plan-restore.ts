@@ -89,13 +89,14 @@ async function planDatabase(
     database: name,
     freeNames: into === undefined ? [oldName] : [into],
   });
-  const swap = into === undefined && facts.live !== null;
+  const live = into === undefined ? facts.live : null;
+  const swap = live !== null;
   return {
     facts: {
       ...commonFacts(spec, run, repository, manifest, facts.target),
       kind: swap ? 'swap' : 'create',
       source: { ...sourceFacts(repository, manifest), takenAt: record.snapshotAt ?? manifest.startedAt },
-      target: targetFacts(spec, facts.target, name, swap ? (facts.live?.oid ?? null) : null),
+      target: targetFacts(spec, facts.target, name, live?.oid ?? null),
       copyName,
       oldName: swap ? oldName : null,
       properties: await plannedProperties(session, spec, record, name, swap),
@@ -105,9 +106,10 @@ async function planDatabase(
     estimates: estimates(manifest, {
       readBytes: partOf(manifest, 'content', database)?.length ?? 0,
       facts,
-      sessions: swap ? (facts.live?.sessions ?? 0) : null,
+      sessions: live?.sessions ?? null,
     }),
     obstacles: [
+      ...backupObstacles(backup),
       ...databaseObstacles(facts, { missingRoles, swap }),
       ...(await leftoverNotes(session, name, run.short)),
     ],

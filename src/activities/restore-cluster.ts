@@ -2,7 +2,11 @@ import type { CopyReport } from '../domain/plan.ts';
 import { clusterCopyReport } from '../domain/restore-report.ts';
 import { assertSameTarget } from '../domain/specs.ts';
 import { withSession } from '../postgres/connection.ts';
-import { finishCluster as removeMarks, restoreCluster as restoreWhole } from '../postgres/restore/cluster.ts';
+import {
+  abandonCluster as dropHalfMade,
+  finishCluster as removeMarks,
+  restoreCluster as restoreWhole,
+} from '../postgres/restore/cluster.ts';
 import { findTools } from '../postgres/tools.ts';
 import { verified } from '../streams/verified.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
@@ -56,4 +60,9 @@ export async function restoreCluster(
 /** Takes away the marks by which a retry would have known what is done. */
 export async function finishCluster(deps: Dependencies, { spec, run }: CopyInput): Promise<void> {
   await removeMarks(await serverOf(deps, spec.target), { run: run.short });
+}
+
+/** Drops what a run that is given up has half made; what it has restored already stays. */
+export async function abandonCluster(deps: Dependencies, { spec, run }: CopyInput): Promise<void> {
+  await dropHalfMade(await serverOf(deps, spec.target), { run: run.short });
 }

@@ -112,6 +112,7 @@ export async function verifyCopy(
     signal,
     onProgress: onProgress(`analyzing ${copyName}`),
   });
+  await deps.failpoint('verify:analyzed');
   const found = await verifyDatabase({
     server,
     database: copyName,

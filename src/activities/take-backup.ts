@@ -113,7 +113,7 @@ export async function takeBackup(
   }
 }
 
-export const manifestKeyOf = (spec: BackupSpec, id: string) => joinKey(spec.path, `${id}${manifestSuffix}`);
+const manifestKeyOf = (spec: BackupSpec, id: string) => joinKey(spec.path, `${id}${manifestSuffix}`);
 
 /** The first name from `turn` on that neither an object nor a manifest has: foreign files stay untouched. */
 async function freeName(

@@ -33,7 +33,7 @@ export const objectSchema = z.object({ key: z.string(), bytes: count, sha256 });
 export const extensionSchema = z.object({ name: z.string(), version: z.string(), schema: z.string() });
 
 /** What hangs on a database's OID instead of its content; see DatabaseProperties in swap-report.ts. */
-export const propertiesSchema = z.object({
+const propertiesSchema = z.object({
   owner: z.string(),
   tablespace: z.string(),
   connectionLimit: z.number().int(),

@@ -185,7 +185,7 @@ export function describeFinding({ line, message, sqlState }: Finding): string {
   return `${where}${message}${sqlState === null ? '' : ` (SQLSTATE ${sqlState})`}`;
 }
 
-export const describeDifference = ({ object, expected, found }: Difference) =>
+const describeDifference = ({ object, expected, found }: Difference) =>
   `${object}: expected ${expected}, found ${found}`;
 
 /** At most fifty lines; the last tells how many more there are. */

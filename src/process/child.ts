@@ -58,7 +58,7 @@ export function resolveTool(command: Command): string {
   return path;
 }
 
-export function toolMissing(command: Command): HoldfastError {
+function toolMissing(command: Command): HoldfastError {
   const where = command.file.includes('/') ? 'is not an executable file' : "was not found on the worker's PATH";
   return new HoldfastError('ToolMissing', `${command.file} ${where}`, `install ${toolName(command)} on the worker`);
 }

@@ -8,7 +8,7 @@ import type { Watch } from './repository.ts';
 
 /** Dumps hold password verifiers: nobody but the worker's user reads them. */
 export const fileMode = 0o600;
-export const directoryMode = 0o700;
+const directoryMode = 0o700;
 
 const chunkBytes = 262_144;
 const digestBytes = 1_048_576;
@@ -67,7 +67,7 @@ export async function refuseLinks(root: string, folder: string): Promise<void> {
   }
 }
 
-export function linkRefused(path: string): HoldfastError {
+function linkRefused(path: string): HoldfastError {
   return new HoldfastError(
     'InvalidArgument',
     `${path} is, or lies behind, a symbolic link: it may lead out of the repository`,

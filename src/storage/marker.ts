@@ -20,7 +20,7 @@ export async function readMarker(directory: string): Promise<Marker> {
   return parseMarker(text, directory);
 }
 
-export function parseMarker(text: string, directory: string): Marker {
+function parseMarker(text: string, directory: string): Marker {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -44,7 +44,7 @@ export function parseMarker(text: string, directory: string): Marker {
   );
 }
 
-export function notMounted(directory: string): HoldfastError {
+function notMounted(directory: string): HoldfastError {
   return new HoldfastError(
     'StoreNotMounted',
     `${directory} has no ${markerKey}, the marker of a repository`,

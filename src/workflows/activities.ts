@@ -33,7 +33,7 @@ type Proxied<T> = ReturnType<typeof proxyActivities<T>>;
  * Quick work beside the data: reads facts, publishes, deletes, swaps. Every one of them can be done again after a
  * crash at any point: each looks first at what is already done.
  */
-export function atSite(site: string): Proxied<SiteActivities> {
+function atSite(site: string): Proxied<SiteActivities> {
   return proxyActivities<SiteActivities>({
     taskQueue: siteQueue(site),
     startToCloseTimeout: '1 hour',

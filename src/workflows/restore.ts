@@ -82,20 +82,36 @@ class Restore {
     const { site } = spec.target;
     const report = await withLease(this.#sourceLease(planned), async () => {
       if (needsApproval(plan) || spec.approval.gate === 'start') await this.#approval(spec, plan);
-      return withLease(leaseInput(spec.target.cluster, 'change', this.#run), () =>
-        this.#journal.step(
-          'restore',
-          () => persist(site, () => movingBytes(site).restoreCluster({ spec, planned, run: this.#run })),
-          reportNote,
-        ),
-      );
+      return withLease(leaseInput(spec.target.cluster, 'change', this.#run), () => this.#fillCluster(spec, planned));
     });
     this.#report = report;
+    await this.#journal.step('finish', () => quick(site, (at) => at.finishCluster({ spec, planned, run: this.#run })));
     this.#refuseDifferences(report);
     this.#done.push(`restored the whole of backup ${plan.facts.source.backup} into cluster ${spec.target.cluster}`);
     await this.#recordDone(spec, planned, 'restored');
-    await this.#journal.step('finish', () => quick(site, (at) => at.finishCluster({ spec, planned, run: this.#run })));
     return this.#result('restored', planned);
+  }
+
+  /** What is half made when it fails is dropped; databases that are whole already stay. */
+  async #fillCluster(spec: RestoreSpec, planned: PlannedRestore): Promise<CopyReport> {
+    const { site } = spec.target;
+    const input = { spec, planned, run: this.#run };
+    try {
+      return await this.#journal.step(
+        'restore',
+        () => persist(site, () => movingBytes(site).restoreCluster(input)),
+        reportNote,
+      );
+    } catch (error) {
+      await CancellationScope.nonCancellable(async () => {
+        try {
+          await this.#journal.step('drop what is half made', () => quick(site, (at) => at.abandonCluster(input)));
+        } catch {
+          this.#done.push(`left behind: half-made databases of run ${this.#run.short}, which could not be dropped`);
+        }
+      });
+      throw error;
+    }
   }
 
   async #database(spec: RestoreSpec, planned: PlannedRestore): Promise<RestoreResult> {

@@ -26,7 +26,7 @@ export async function backUp(world: World, policy = 'daily'): Promise<BackupResu
   return (await handle.result()) as BackupResult;
 }
 
-export const progressOf = (handle: WorkflowHandle): Promise<Progress> => handle.query<Progress>('progress');
+const progressOf = (handle: WorkflowHandle): Promise<Progress> => handle.query<Progress>('progress');
 
 /** Waits until the run says of itself what is wanted. A run that ends before fails the wait with its own failure. */
 export async function untilProgress(
