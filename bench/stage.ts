@@ -76,6 +76,7 @@ export async function openStage(major: PostgresMajor): Promise<Stage> {
       acquire: () => Promise.resolve({ granted: true, inUse: [] }),
       giveBack: () => Promise.resolve(),
     },
+    isServed: () => Promise.resolve(true),
     openRepository: (spec) => openDirectory(spec),
     compressors: await findCompressors((name) => findTool(name, path), new AbortController().signal),
     toolPlaces: ({ tools }) => ({ configured: tools.postgres, path }),

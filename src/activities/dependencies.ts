@@ -13,6 +13,8 @@ export interface Dependencies {
   /** The worker's configuration as it is now: the file may change under a running worker. */
   readonly config: () => Promise<Config>;
   readonly leases: Leases;
+  /** Whether a worker does the work of a site: asked within the last minutes for some, that is. */
+  readonly isServed: (site: string) => Promise<boolean>;
   /** The same repository for the same specification: it remembers which one lay there. */
   readonly openRepository: (spec: RepositorySpec) => Repository;
   readonly compressors: Compressors;

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackupArgument, PruneArgument, RestoreArgument } from '../domain/arguments.ts';
-import { backupSpec, restoreSpec, type BackupSpec, type RestoreSpec } from '../domain/specs.ts';
+import { HoldfastError } from '../domain/errors.ts';
+import { backupSpec, restoreSpec, type BackupSpec, type RestoreSpec, type TargetSpec } from '../domain/specs.ts';
 import type { LeaseRequest } from '../domain/lease.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Context } from '@temporalio/activity';
@@ -8,11 +10,15 @@ import { Context } from '@temporalio/activity';
 export function controlActivities(deps: Dependencies) {
   return {
     async resolveBackup({ policy }: Pick<BackupArgument | PruneArgument, 'policy'>): Promise<BackupSpec> {
-      return backupSpec(await deps.config(), { policy });
+      const spec = backupSpec(await deps.config(), { policy });
+      await untilServed(deps, spec.source);
+      return spec;
     },
 
     async resolveRestore({ argument }: { readonly argument: RestoreArgument }): Promise<RestoreSpec> {
-      return restoreSpec(await deps.config(), argument);
+      const spec = restoreSpec(await deps.config(), argument);
+      await untilServed(deps, spec.target);
+      return spec;
     },
 
     async acquireLease({
@@ -27,6 +33,27 @@ export function controlActivities(deps: Dependencies) {
       await deps.leases.giveBack(cluster, request, turn());
     },
   };
+}
+
+/** Temporal remembers a worker for five minutes; this is for when Temporal itself, or everything, starts anew. */
+const patienceMs = 40_000;
+
+/**
+ * Work for a site that nobody serves would wait in silence: NoWorker instead, soon. A worker that is only being
+ * restarted counts as there.
+ */
+async function untilServed(deps: Dependencies, { cluster, site }: TargetSpec): Promise<void> {
+  const { cancellationSignal: signal } = Context.current();
+  const deadline = performance.now() + patienceMs;
+  while (!(await deps.isServed(site))) {
+    if (performance.now() > deadline)
+      throw new HoldfastError(
+        'NoWorker',
+        `no worker serves site ${site}, where cluster ${cluster} is`,
+        `start one with 'holdfast worker --site ${site}', or correct the cluster's site in the configuration`,
+      );
+    await sleep(1000, undefined, { signal });
+  }
 }
 
 export interface LeaseActivityInput {

@@ -76,6 +76,7 @@ export async function verifyBackup(
       report({ doing: `reading back ${manifest.id}`, bytes, totalBytes });
     },
   });
+  await deps.failpoint('verify:read');
   const verifiedAt = new Date();
   const evidence: VerificationEvidence = {
     version: 1,

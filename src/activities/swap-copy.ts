@@ -21,6 +21,7 @@ import { readPropertiesByOid } from '../postgres/swap/properties.ts';
 import { swapState } from '../postgres/swap/state.ts';
 import { swapDatabases, undoSwap } from '../postgres/swap/swap.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
+import { leftoverNotes } from './leftovers.ts';
 import { plannedManifest, type PlannedRestore } from './plan-restore.ts';
 import type { Working } from './working.ts';
 
@@ -44,6 +45,7 @@ export async function planSwap(
   const { facts, found } =
     other === null ? first : await lookAgain(server, { ...wanted, target: { ...wanted.target, liveOid: other } });
   const state = swapState(found);
+  const leftovers = await withSession(server, {}, (session) => leftoverNotes(session, found.asked.liveName, facts.run));
   return {
     facts,
     estimates: { ...planned.plan.estimates, readBytes: 0, needBytes: 0, expectedSeconds: 1, sessions: found.sessions },
@@ -52,6 +54,7 @@ export async function planSwap(
       ...(wasUndone(found) ? [undone(found)] : []),
       ...(other === null ? [] : [succeeded(first.found, other)]),
       ...swapObstacles(found).map(({ weight, what, cure }) => ({ weight, what, cure })),
+      ...leftovers,
     ],
   };
 }

@@ -6,8 +6,8 @@ import type { Grant, Holder, LeaseRequest } from '../domain/lease.ts';
 /** Asking the entity workflow `cluster/<name>` for leases. Only an activity may: from a workflow it can't be started. */
 export interface Leases {
   /**
-   * Grants, or throws Busy with the holders' workflow ids. Holders whose run is closed are evicted first: a run that
-   * was terminated gave nothing back.
+   * Grants, or throws Busy with the holders' workflow ids. Holders whose run is closed are evicted, also those that
+   * stand in nobody's way: a run that was terminated gave nothing back, and a prune would spare its backup for ever.
    * @param turn tells repeated requests of one run apart; the same turn gets the same answer
    */
   acquire(cluster: string, request: LeaseRequest, turn: string): Promise<Extract<Grant, { granted: true }>>;
@@ -42,9 +42,11 @@ export function temporalLeases(client: Client): Leases {
           request,
           `acquire-${request.mode}-${request.runId}-${turn}-${String(round)}`,
         );
-        if (grant.granted) return grant;
-        const closed = await closedOf(client, grant.holders);
-        if (closed.length === 0 || round > 3) throw busy(cluster, request, grant.holders);
+        const closed = await closedOf(client, grant.granted ? await holdersOf(client, cluster) : grant.holders);
+        if (closed.length === 0 || round > 3) {
+          if (grant.granted) return grant;
+          throw busy(cluster, request, grant.holders);
+        }
         for (const holder of closed)
           await update('give-back', cluster, holder, `evict-${holder.mode}-${holder.runId}-${turn}-${String(round)}`);
       }
@@ -53,6 +55,17 @@ export function temporalLeases(client: Client): Leases {
       await update('give-back', cluster, request, `give-back-${request.mode}-${request.runId}-${turn}`);
     },
   };
+}
+
+/** Only to clean up: a lease that is granted stays so, whether this is answered or not. */
+async function holdersOf(client: Client, cluster: string): Promise<readonly Holder[]> {
+  try {
+    return await client.withDeadline(Date.now() + 5_000, () =>
+      client.workflow.getHandle(leaseWorkflowId(cluster)).query<readonly Holder[]>('holders'),
+    );
+  } catch {
+    return [];
+  }
 }
 
 async function closedOf(client: Client, holders: readonly Holder[]): Promise<Holder[]> {

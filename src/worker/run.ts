@@ -3,6 +3,7 @@ import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporal
 import { bytesActivities, controlActivities, siteActivities } from '../activities/index.ts';
 import { temporalSettings } from '../client/connect.ts';
 import { temporalLeases } from '../client/leases.ts';
+import { isPolled } from '../client/pollers.ts';
 import type { Config } from '../domain/config.ts';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { bytesQueue, controlQueue, siteQueue } from '../domain/ids.ts';
@@ -78,10 +79,13 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     );
   });
   const metrics = createMetrics(version);
+  const client = new Client({ connection, namespace });
   const deps = {
     version,
     config,
-    leases: temporalLeases(new Client({ connection, namespace })),
+    leases: temporalLeases(client),
+    // The queue of quick work: one that moves bytes isn't asked for more while its slots are taken.
+    isServed: (site: string) => isPolled(client, namespace, siteQueue(site)),
     openRepository: rememberedRepositories(),
     compressors,
     toolPlaces: ({ tools }: Config) => ({ configured: tools.postgres, path: environment['PATH'] ?? '' }),

@@ -76,7 +76,7 @@ describe('a restore by hand, from Temporal alone', () => {
   });
 
   test.each([
-    ['a cluster that is not configured', '{"cluster":"nowhere","database":"gatus"}', 'ConfigurationInvalid', /nowhere/],
+    ['a cluster that is not configured', '{"cluster":"nowhere","database":"gatus"}', 'InvalidArgument', /nowhere/],
     ['a database that no backup holds', '{"cluster":"main","database":"other"}', 'NoSuchBackup', /other/],
     ['a backup that there is not', '{"cluster":"main","backup":"x-1","database":"gatus"}', 'NoSuchBackup', /x-1/],
   ])('a restore of %s fails with a name and a hint, and nothing is made', async (_, input, type, text) => {

@@ -1,16 +1,19 @@
 /** A small database with everything that hangs on a database, and how a test tells that it is what it was. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import type { PostgresServer } from '../../parts/postgres-server.ts';
 import type { World } from '../../parts/world.ts';
 
 export interface LedgerWishes {
   readonly rows?: number;
-  /** Megabytes of text that doesn't compress, for whoever needs a load that takes its time. */
-  readonly ballastMb?: number;
 }
+
+/** While somebody holds this advisory lock, no copy of a ledger takes a row: see `holdLoads`. */
+const tollLock = 4711;
 
 /** Makes role and database of that name: owner, comment, settings, privileges, and some rows. */
 export async function createLedger(server: PostgresServer, name: string, wishes: LedgerWishes = {}): Promise<void> {
-  const { rows = 1000, ballastMb = 0 } = wishes;
+  const { rows = 1000 } = wishes;
   await server.psql('postgres', `CREATE ROLE ${name} LOGIN PASSWORD 'only-for-tests'`);
   await server.psql('postgres', `CREATE DATABASE ${name} OWNER ${name}`);
   await server.psql(
@@ -24,19 +27,39 @@ export async function createLedger(server: PostgresServer, name: string, wishes:
   await server.psql(
     name,
     `CREATE SCHEMA ledger AUTHORIZATION ${name};
-     CREATE TABLE ledger.entries (id bigserial PRIMARY KEY, note text NOT NULL);
+     CREATE FUNCTION ledger.toll() RETURNS boolean LANGUAGE plpgsql AS $$
+     BEGIN
+       WHILE current_database() ~ '_new_' AND EXISTS (
+         SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objid = ${String(tollLock)}
+       ) LOOP PERFORM pg_catalog.pg_sleep(0.05); END LOOP;
+       RETURN true;
+     END $$;
+     CREATE TABLE ledger.entries (id bigserial PRIMARY KEY, note text NOT NULL, CHECK (ledger.toll()));
      INSERT INTO ledger.entries (note) SELECT md5(i::text) FROM generate_series(1, ${String(rows)}) i;
      ALTER TABLE ledger.entries OWNER TO ${name}`,
   );
-  if (ballastMb === 0) return;
-  await server.psql(
-    name,
-    `CREATE TABLE ledger.ballast (id int PRIMARY KEY, noise text);
-     ALTER TABLE ledger.ballast ALTER noise SET STORAGE EXTERNAL;
-     INSERT INTO ledger.ballast SELECT i, (SELECT string_agg(md5(random()::text || i), '') FROM generate_series(1, 32768))
-       FROM generate_series(1, ${String(ballastMb)}) i`,
-  );
 }
+
+/** Until the answer is called, loads of ledgers hang in the middle of their rows. */
+export async function holdLoads(server: PostgresServer): Promise<() => Promise<void>> {
+  const holder = new pg.Client({ connectionString: server.url('postgres'), application_name: 'toll' });
+  await holder.connect();
+  await holder.query('SELECT pg_advisory_lock($1)', [tollLock]);
+  return () => holder.end();
+}
+
+/** Waits until SQL answers what is wanted; for states that no run tells of. */
+export async function untilSql(server: PostgresServer, sql: string, wanted: string): Promise<void> {
+  while ((await server.psql('postgres', sql)).trim() !== wanted) await sleep(50);
+}
+
+/** Waits until so many loads are in the middle of their rows. */
+export const untilLoading = (server: PostgresServer, loads = 1): Promise<void> =>
+  untilSql(
+    server,
+    `SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'holdfast load%' AND wait_event = 'PgSleep'`,
+    String(loads),
+  );
 
 export const rowsOf = async (server: PostgresServer, database: string): Promise<number> =>
   Number(await server.psql(database, 'SELECT count(*) FROM ledger.entries'));
@@ -81,6 +104,12 @@ export const policiesFor = (...clusters: readonly string[]) =>
       { cluster, method: 'pg_dumpall', repository: 'nas', keep: { last: 5 } },
     ]),
   );
+
+/** The same server under another name, with workers of its own: so that a test can say who does what. */
+export const clusterAt = ({ host, port, user }: PostgresServer, site: string, password = 'MAIN_PASSWORD') => ({
+  site,
+  server: { host, port, user, password: { env: password }, sslmode: 'disable' },
+});
 
 /** What a step of the world's own command of Temporal answered, read as JSON; fails with what it said instead. */
 export async function temporalJson<T>(world: World, ...args: readonly string[]): Promise<T> {

@@ -1,5 +1,5 @@
 /** What end-to-end tests do over and over: start runs as a user would and watch them from outside. */
-import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
+import { isGrpcDeadlineError, type WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { World } from '../../parts/world.ts';
 import type { BackupResult } from '../../src/workflows/backup.ts';
@@ -35,13 +35,23 @@ export async function untilProgress(
 ): Promise<Progress> {
   for (;;) {
     const { status } = await handle.describe();
-    const progress = await progressOf(handle);
-    if (wanted(progress)) return progress;
-    if (status.name !== 'RUNNING') {
+    const progress = await answerOf(handle);
+    if (progress !== undefined && wanted(progress)) return progress;
+    if (status.name !== 'RUNNING' && progress !== undefined) {
       await handle.result();
       throw new Error(`the run ended as ${status.name} after ${progress.steps.map(({ name }) => name).join(', ')}`);
     }
     await sleep(100);
+  }
+}
+
+/** Undefined when the worker that was asked has died: the next question goes to another. */
+async function answerOf(handle: WorkflowHandle): Promise<Progress | undefined> {
+  try {
+    return await handle.client.withDeadline(Date.now() + 5_000, () => progressOf(handle));
+  } catch (error) {
+    if (!isGrpcDeadlineError(error)) throw error;
+    return undefined;
   }
 }
 

@@ -24,8 +24,8 @@ export interface DatabaseDumpOptions {
   readonly countRows: boolean;
   readonly members: Members;
   readonly signal: AbortSignal;
-  /** Bytes of the content member so far. */
-  readonly onBytes: (bytes: number) => void;
+  /** Called when the contents begin, and after every chunk of them. */
+  readonly onContent: () => void;
 }
 
 export interface DumpedDatabase {
@@ -78,13 +78,13 @@ async function dumpWithin(
     if (text.includes('\ufffd'))
       warnings.push(`database '${database.name}': its properties hold text that is not valid UTF-8`);
     await members.write('properties', database.name, text);
-    options.onBytes(0);
+    options.onContent();
     let counting: Promise<RowCounts> | undefined;
     const count = () => (counting ??= options.countRows ? countRows(session, contents.tables) : undefined);
-    await members.pour('content', database.name, chain.stdout, 'pg_dump', (bytes) => {
+    await members.pour('content', database.name, chain.stdout, 'pg_dump', () => {
       // The first bytes: pg_dump has all its locks now, so nobody waits for ours.
       void count();
-      options.onBytes(bytes);
+      options.onContent();
     });
     await chain.finished;
     const counts = await count();

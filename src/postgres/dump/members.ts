@@ -73,19 +73,13 @@ export class Members {
   }
 
   /** A member from a stream of stored bytes: whole once the stream has ended without an error. */
-  async pour(
-    name: Part['name'],
-    database: string,
-    stored: Readable,
-    from: string,
-    onBytes: (bytes: number) => void,
-  ): Promise<void> {
+  async pour(name: Part['name'], database: string, stored: Readable, from: string, onChunk: () => void): Promise<void> {
     const meter = new Meter();
     const { offset } = this.#sink;
     const sink = { write: (chunk: Uint8Array) => this.#guard(() => this.#sink.write(chunk)) };
     const { signal, stallMs } = this.#options;
     try {
-      await pour(stored, sink, { signal, from, to: 'the repository', stallMs, meter, onProgress: onBytes });
+      await pour(stored, sink, { signal, from, to: 'the repository', stallMs, meter, onProgress: onChunk });
     } catch (error) {
       // The sink's own stall, which it can't tell itself.
       if (error instanceof HoldfastError && error.type === 'StoreUnavailable') this.#broken ??= { error };

@@ -13,24 +13,30 @@ const countLockTimeout = '1s';
 
 /**
  * Begins a transaction that sees one state of the database, and exports that. Works on a standby too. Fails with
- * PostgresRefused where the session is with another server than expected: the address leads elsewhere since.
+ * PostgresRefused where the session is with another server than expected.
  */
 export async function beginSnapshot(session: Session, systemIdentifier: string): Promise<Snapshot> {
-  const [row] = await session.query<{ readonly id: string; readonly at: Date; readonly system: string }>(
+  await assertSameServer(session, systemIdentifier);
+  const [row] = await session.query<{ readonly id: string; readonly at: Date }>(
     `BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
      SET LOCAL lock_timeout = '${countLockTimeout}';
      SET LOCAL max_parallel_workers_per_gather = 0;
      SET LOCAL jit = off;
-     SELECT pg_export_snapshot() AS id, clock_timestamp() AS at,
-       (SELECT system_identifier::text FROM pg_control_system()) AS system`,
+     SELECT pg_export_snapshot() AS id, clock_timestamp() AS at`,
   );
   if (row === undefined) throw new TypeError('the server answered a query for one row with none');
-  if (row.system !== systemIdentifier) {
-    throw new HoldfastError(
-      'PostgresRefused',
-      `the address leads to another server since the dump began: system identifier ${row.system}, before ${systemIdentifier}`,
-      'check what the host name means; a backup holds one server only',
-    );
-  }
   return { id: row.id, at: row.at.toISOString() };
+}
+
+/** A host name may come to mean another server while a dump runs; one backup holds one server only. */
+export async function assertSameServer(session: Session, systemIdentifier: string): Promise<void> {
+  const [row] = await session.query<{ readonly system: string }>(
+    'SELECT system_identifier::text AS system FROM pg_control_system()',
+  );
+  if (row?.system === systemIdentifier) return;
+  throw new HoldfastError(
+    'PostgresRefused',
+    `the address leads to another server since the dump began: system identifier ${row?.system ?? 'unknown'}, before ${systemIdentifier}`,
+    'check what the host name means; a backup holds one server only',
+  );
 }

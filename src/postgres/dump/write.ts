@@ -10,6 +10,7 @@ import { clusterFooter, dumpGlobals } from './globals.ts';
 import { endLeftovers } from './leftovers.ts';
 import { Members, type DumpPart, type DumpSink } from './members.ts';
 import { reasonOf } from './reason.ts';
+import { assertSameServer } from './snapshot.ts';
 
 export type { DumpPart, DumpSink } from './members.ts';
 
@@ -132,7 +133,7 @@ async function dumpAll(
       systemIdentifier: look.server.systemIdentifier,
       applicationName: request.applicationName,
       countRows: request.countRows,
-      onBytes: () => {
+      onContent: () => {
         report('content', database.name);
       },
     };
@@ -145,7 +146,7 @@ async function dumpAll(
       signal.throwIfAborted();
       if (members.broken !== undefined) throw members.broken.error;
       if (error instanceof HoldfastError && error.type === 'ToolMissing') throw error;
-      const record = await recordOfFailure(database, error, request);
+      const record = await recordOfFailure(database, error, look, request);
       await members.rollback();
       records.push(record);
     }
@@ -189,10 +190,12 @@ function foreignTools(tools: Tools, { server }: ServerLook): string[] {
 function recordOfFailure(
   database: DatabaseEntry,
   error: unknown,
+  look: ServerLook,
   request: ClusterDumpRequest,
 ): Promise<DatabaseRecord> {
   const { server, applicationName, signal } = request;
   return withSession(server, { signal }, async (session) => {
+    await assertSameServer(session, look.server.systemIdentifier);
     await endLeftovers(session, applicationName);
     const found = await session.query('SELECT FROM pg_database WHERE oid = $1', [database.oid]);
     if (found.length === 0) return notDumped(database, 'skipped', 'it was dropped while the backup ran');

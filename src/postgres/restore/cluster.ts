@@ -2,7 +2,6 @@ import { HoldfastError, messageOf } from '../../domain/errors.ts';
 import { besideName } from '../../domain/ids.ts';
 import type { ClusterReport, GlobalsReport, RestoredDatabase } from '../../domain/restore-report.ts';
 import { quoteIdent, quoteLiteral, withSession, type Server, type Session } from '../connection.ts';
-import { inTransaction } from '../swap/transaction.ts';
 import { connectBeside, dropCopy } from './beside.ts';
 import { restoreInPlace, restoreUnderName, type DatabaseRestore } from './cluster-database.ts';
 import { compressorOf, type ClusterProgress, type ClusterRestoreInput } from './cluster-input.ts';
@@ -30,8 +29,9 @@ export type { ClusterFailpoint, ClusterProgress, ClusterRestoreInput } from './c
  */
 export async function restoreCluster(input: ClusterRestoreInput): Promise<ClusterReport> {
   assertReadable(input.tools, dumpVersionOf(input.manifest));
-  const { databases: records } = input.manifest;
-  const progress = new Progress(input);
+  // Nobody's data is in template0: it is what the others are made from.
+  const records = input.manifest.databases.filter(({ name }) => name !== 'template0');
+  const progress = new Progress(input, records.length);
   const users = records.map(({ name }) => name).filter((name) => !systemDatabases.includes(name));
   const { present, globals } = await inSessionBeside(input, users, async (session) => {
     const found = await assertEmpty(input, session);
@@ -49,7 +49,7 @@ export async function restoreCluster(input: ClusterRestoreInput): Promise<Cluste
         restoreOne({ ...input, session, record, progress: progress.of(name) }, present),
       ),
     );
-    progress.databaseDone();
+    progress.databaseDone(name);
   }
   return { ok: isWhole(globals, databases), globals, databases };
 }
@@ -138,24 +138,34 @@ const goesInPlace = (name: string, found: Occupant | undefined) =>
   found !== undefined &&
   (name === 'template1' || (name === 'postgres' && (found.holds !== null || found.mark?.state === 'loaded')));
 
+interface Marked {
+  readonly name: string;
+  readonly comment: string | null;
+  readonly encoding: string;
+}
+
 /**
  * Takes this run's marks off the restored databases, once their result is on record; from then on the run can't be
  * gone on with. Done twice is done once.
  */
 export async function finishCluster(server: Server, { run }: { readonly run: string }): Promise<void> {
-  await withSession(server, { applicationName: `holdfast restore ${run}` }, (session) =>
-    inTransaction(session, async () => {
-      const databases = await session.query<{ readonly name: string; readonly comment: string | null }>(
-        `SELECT datname::text AS name, shobj_description(oid, 'pg_database') AS comment FROM pg_database ORDER BY oid`,
-      );
-      for (const { name, comment } of databases) {
-        const mark = readRestoreMark(comment);
-        if (mark?.run !== run || mark.state !== 'done') continue;
-        const own = mark.comment === null ? 'NULL' : quoteLiteral(mark.comment);
-        await session.query(`COMMENT ON DATABASE ${quoteIdent(name)} IS ${own}`);
-      }
-    }),
-  );
+  const applicationName = `holdfast restore ${run}`;
+  await withSession(server, { applicationName }, async (session) => {
+    const databases = await session.query<Marked>(
+      `SELECT datname::text AS name, shobj_description(oid, 'pg_database') AS comment,
+          pg_encoding_to_char(encoding)::text AS encoding
+         FROM pg_database ORDER BY oid`,
+    );
+    for (const { name, comment, encoding } of databases) {
+      const mark = readRestoreMark(comment);
+      if (mark?.run !== run || mark.state !== 'done') continue;
+      const own = mark.comment === null ? 'NULL' : quoteLiteral(mark.comment);
+      const statement = `COMMENT ON DATABASE ${quoteIdent(name)} IS ${own}`;
+      // A comment is kept in the encoding of the database in which it is made, and people read it in its own.
+      if (encoding === 'UTF8') await session.query(statement);
+      else await withSession(server, { database: name, applicationName }, (inside) => inside.query(statement));
+    }
+  });
 }
 
 /**
@@ -184,11 +194,11 @@ class Progress {
   #bytes = 0;
   #databasesDone = 0;
 
-  constructor(input: ClusterRestoreInput) {
+  constructor(input: ClusterRestoreInput, databasesTotal: number) {
     this.#input = input;
-    const { parts, databases } = input.manifest;
-    this.#totalBytes = parts.reduce((sum, { name, length }) => sum + (name === 'content' ? length : 0), 0);
-    this.#databasesTotal = databases.length;
+    this.#databasesTotal = databasesTotal;
+    const contents = input.manifest.parts.filter(({ name }) => name === 'content');
+    this.#totalBytes = contents.reduce((sum, { length }) => sum + length, 0);
   }
 
   report(phase: ClusterProgress['phase'], database: string | null): void {
@@ -209,8 +219,10 @@ class Progress {
     };
   }
 
-  databaseDone(): void {
-    this.#bytesBefore += this.#bytes;
+  /** Also where an earlier attempt had read its bytes. */
+  databaseDone(name: string): void {
+    const content = this.#input.manifest.parts.find((part) => part.name === 'content' && part.database === name);
+    this.#bytesBefore += content?.length ?? 0;
     this.#bytes = 0;
     this.#databasesDone += 1;
   }

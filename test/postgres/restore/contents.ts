@@ -17,7 +17,7 @@ export function plainOf(server: PostgresServer, database: string): Promise<Buffe
     const options = { env, encoding: 'buffer', maxBuffer: 256 * 1024 ** 2 } as const;
     execFile(join(server.binDir, 'pg_dump'), [], options, (error, stdout) => {
       if (error === null) resolve(stdout);
-      else reject(error);
+      else reject(new Error('pg_dump failed', { cause: error }));
     });
   });
 }

@@ -1,0 +1,141 @@
+/**
+ * Records one real history of every workflow in each of its main ways to end, into test/replay/histories. To be run by
+ * hand (`npx tsx scripts/record-histories.ts`) when a workflow has got a new way to go: recorded histories are what
+ * runs of older versions look like, so those that are there are only replaced on purpose.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { startWorld, type World } from '../parts/world.ts';
+import type { PostgresServer } from '../parts/postgres-server.ts';
+import type { Progress } from '../src/domain/run.ts';
+
+const into = fileURLToPath(new URL('../test/replay/histories/', import.meta.url));
+const wanted = process.argv.slice(2);
+const decision = { by: 'alice', reason: 'recorded' };
+
+const world = await startWorld();
+try {
+  const main = await world.addPostgres('main', { major: 15 });
+  await world.addPostgres('bare', { major: 15 });
+  const policy = { cluster: 'main', method: 'pg_dumpall', repository: 'nas', keep: { last: 1 } };
+  const configure = (expiresAfter: string) =>
+    world.configure({
+      policies: { daily: policy, partial: { ...policy, keep: { last: 9 }, lockTimeout: '1s' } },
+      approvals: { restore: { expiresAfter } },
+    });
+  await configure('1h');
+  await main.psql('postgres', 'CREATE DATABASE gatus');
+  await main.psql('gatus', 'CREATE TABLE results AS SELECT i AS id FROM generate_series(1, 10) i');
+  await world.startWorker();
+
+  await toTheEnd('backup-complete', 'backup', { policy: 'daily' });
+  await recordPartial(main);
+  await toTheEnd('prune', 'prune', { policy: 'daily' });
+  const restore = { cluster: 'main', database: 'gatus' };
+  await decided('restore-released', restore, ['approve', 'release']);
+  await decided('restore-undone', restore, ['approve', 'undo', 'release']);
+  await decided('restore-rejected', restore, ['reject']);
+  await decided('restore-created', { ...restore, into: 'gatus_copy' }, []);
+  await replanned(main);
+  await configure('1s');
+  await decided('restore-expired', restore, []);
+  await configure('1h');
+  await decided('restore-cluster', { cluster: 'main', onto: 'bare' }, ['approve']);
+  await keep('cluster', 'cluster/bare');
+} finally {
+  await world.stop();
+}
+
+async function start(name: string, type: string, argument: unknown) {
+  return world.client.workflow.start(type, {
+    workflowId: `recorded/${name}`,
+    taskQueue: 'holdfast',
+    args: [argument],
+  });
+}
+
+async function toTheEnd(name: string, type: string, argument: unknown): Promise<void> {
+  const run = await start(name, type, argument);
+  await run.result().catch(() => undefined);
+  await keep(name, run.workflowId);
+}
+
+/** Sends each message when the run waits for one. */
+async function decided(name: string, argument: unknown, verbs: readonly string[]): Promise<void> {
+  const run = await start(name, 'restore', argument);
+  for (const verb of verbs) {
+    if (await waits(world, run.workflowId)) await run.signal(verb, decision);
+    if (verb === 'undo')
+      while (!(await progress(world, run.workflowId)).steps.some(({ name: step }) => step === 'undo')) await sleep(50);
+  }
+  await run.result().catch(() => undefined);
+  await keep(name, run.workflowId);
+}
+
+async function recordPartial(server: PostgresServer): Promise<void> {
+  const { Client } = (await import('pg')).default;
+  const holder = new Client({ connectionString: server.url('gatus') });
+  await holder.connect();
+  await holder.query('BEGIN; LOCK TABLE results IN ACCESS EXCLUSIVE MODE');
+  await toTheEnd('backup-partial', 'backup', { policy: 'partial' });
+  await holder.end();
+}
+
+/** Refused messages, a plan that no longer holds, and the approval of the next one by the update. */
+async function replanned(server: PostgresServer): Promise<void> {
+  const run = await start('restore-replanned', 'restore', { cluster: 'main', database: 'gatus' });
+  await waits(world, run.workflowId);
+  await run.signal('approve', 'yes');
+  await server.psql('postgres', "ALTER DATABASE gatus SET work_mem = '9MB'");
+  const { planDigest } = await progress(world, run.workflowId);
+  await run.signal('approve', { ...decision, plan: planDigest });
+  let next = await progress(world, run.workflowId);
+  while (next.waitingFor !== 'decision' || next.planDigest === planDigest) {
+    await sleep(50);
+    next = await progress(world, run.workflowId);
+  }
+  await run.executeUpdate('decide', { args: [{ ...decision, decision: 'approve', plan: next.planDigest }] });
+  await waits(world, run.workflowId);
+  await run.signal('release', decision);
+  await run.result();
+  await keep('restore-replanned', run.workflowId);
+}
+
+function progress({ client }: World, workflowId: string): Promise<Progress> {
+  return client.workflow.getHandle(workflowId).query<Progress>('progress');
+}
+
+/** True once the run waits for a human, false when it has ended without asking. */
+async function waits({ client }: World, workflowId: string): Promise<boolean> {
+  for (;;) {
+    const { status } = await client.workflow.getHandle(workflowId).describe();
+    if (status.name !== 'RUNNING') return false;
+    if ((await progress(world, workflowId)).waitingFor !== null) return true;
+    await sleep(50);
+  }
+}
+
+/** Without anything that names this machine. */
+async function keep(name: string, workflowId: string): Promise<void> {
+  if (wanted.length > 0 && !wanted.includes(name)) return;
+  const history = await world.client.workflow.getHandle(workflowId).fetchHistory();
+  const plain = (text: string) =>
+    text
+      .replaceAll(world.directory, '/mnt')
+      .replaceAll(hostname(), 'worker.example')
+      .replaceAll(/holdfast-[a-z0-9]+-[A-Za-z0-9]{6}/g, 'holdfast');
+  const cleaned = JSON.parse(plain(historyToJSON(history)), (_, value: unknown) => {
+    const data = (value as { data?: unknown } | null)?.data;
+    if (typeof data !== 'string') return value;
+    const text = Buffer.from(data, 'base64').toString('utf8');
+    return { ...(value as object), data: Buffer.from(plain(text)).toString('base64') };
+  }) as object;
+  await mkdir(into, { recursive: true });
+  await writeFile(join(into, `${name}.json`), `${JSON.stringify(cleaned, null, 1)}\n`);
+  console.log(`${name}: ${String(history.events?.length ?? 0)} events`);
+}
