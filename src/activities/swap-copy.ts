@@ -84,11 +84,9 @@ const succeeded = ({ asked }: SwapFacts, oid: number): Obstacle => ({
 async function successor(server: Server, { asked, live, copy }: SwapFacts): Promise<number | null> {
   if (live?.name === asked.liveName || copy?.name !== asked.copyName) return null;
   const [row] = await withSession(server, {}, (session) =>
-    session.query<{ readonly oid: number }>('SELECT oid::int8 AS oid FROM pg_database WHERE datname = $1::text', [
-      asked.liveName,
-    ]),
+    session.query<{ readonly oid: number }>('SELECT oid FROM pg_database WHERE datname = $1::text', [asked.liveName]),
   );
-  return row === undefined ? null : Number(row.oid);
+  return row?.oid ?? null;
 }
 
 /** Everything in a plan's facts that lies on the server, read anew. */

@@ -17,6 +17,7 @@ export interface TakeInput {
   readonly startedAt: string;
   /** Where to begin looking for a free name: 1 for the name itself, 2 for `-2`. */
   readonly turn: number;
+  /** A later attempt has a greater one, whatever its turn. */
   readonly attempt: number;
 }
 
@@ -42,13 +43,14 @@ export async function takeBackup(
   const { spec, run, attempt } = input;
   const repository = deps.openRepository(spec.repository);
   await repository.check();
-  await repository.sweep({ run: run.short });
+  await sweepEarlier(repository, run.short, attempt);
   const server = await serverOf(deps, spec.source);
   const versionNum = await withSession(server, { signal }, (session) => Promise.resolve(session.versionNum));
   const tools = await findTools(versionNum, deps.toolPlaces(await deps.config()));
   const compressor = compressorFor(deps.compressors, spec.compression);
   const { id, key } = await freeName(repository, spec, input);
   const owner = { run: run.short, attempt };
+  const sessionName = (of: number) => `holdfast backup ${run.short} ${String(of)}`;
 
   const writer = await repository.stage(key, owner, signal);
   try {
@@ -63,7 +65,8 @@ export async function takeBackup(
       countRows: spec.countRows,
       sink: writer,
       signal,
-      applicationName: `holdfast backup ${run.short}`,
+      applicationName: sessionName(attempt),
+      earlierNames: Array.from({ length: attempt - 1 }, (_, index) => sessionName(index + 1)),
       onProgress: ({ phase, database, databasesDone, databasesTotal }) => {
         report({
           doing: database === null ? phase : `${phase} of ${database}`,
@@ -114,6 +117,13 @@ export async function takeBackup(
 }
 
 const manifestKeyOf = (spec: BackupSpec, id: string) => joinKey(spec.path, `${id}${manifestSuffix}`);
+
+/** Never a later attempt's: this one may have been frozen for so long that it was given up. */
+async function sweepEarlier(repository: Repository, run: string, attempt: number): Promise<void> {
+  for await (const staged of repository.listStaged()) {
+    if (staged.run === run && staged.attempt < attempt) await repository.sweep({ run, attempt: staged.attempt });
+  }
+}
 
 /** The first name from `turn` on that neither an object nor a manifest has: foreign files stay untouched. */
 async function freeName(

@@ -71,6 +71,9 @@ interface Committed extends TakenBackup {
   readonly manifestKey: string;
 }
 
+/** More than `persist` ever makes. */
+const attemptsOfATurn = 100;
+
 /** Takes and commits under a name that is fixed once; a name that somebody else has taken makes it the next one. */
 async function take(spec: BackupSpec, run: RunIdentity, journal: Journal): Promise<Committed> {
   const { site } = spec.source;
@@ -79,7 +82,11 @@ async function take(spec: BackupSpec, run: RunIdentity, journal: Journal): Promi
     for (let turn = 1; ; turn += 1) {
       const taken = await journal.step(
         'take',
-        () => persist(site, (attempt) => movingBytes(site).takeBackup({ spec, run, startedAt, turn, attempt })),
+        () =>
+          persist(site, (count) => {
+            const attempt = (turn - 1) * attemptsOfATurn + count;
+            return movingBytes(site).takeBackup({ spec, run, startedAt, turn, attempt });
+          }),
         ({ id, bytes, databases, failures }) =>
           `${id}, ${formatCount(databases, 'database')}, ${formatBytes(bytes)}${failures.length === 0 ? '' : `, ${String(failures.length)} FAILED`}`,
       );

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { WorkflowHandle } from '@temporalio/client';
 import type { PostgresServer } from '../../parts/postgres-server.ts';
 import { startWorld, type World } from '../../parts/world.ts';
 import { contents, createLedger, damageLedger, oidOf, policiesFor, temporalJson, traces } from './ledger.ts';
@@ -84,12 +85,19 @@ describe('an approval', () => {
     await approve(run, second);
     const { plan } = await untilFollowUp(run);
     expect(await contents(server, 'app')).toBe(whole.get('app'));
-    expect(await server.psql('app', 'SHOW statement_timeout')).toBe('7min\n');
+    expect(await server.psql('app', 'SHOW statement_timeout')).toBe('7min');
     await expectClean(world, server, [plan?.facts.oldName ?? '']);
     await run.signal('release', { by: 'alice', reason: 'enough' });
     await run.result();
     await expectClean(world, server);
   }, 60_000);
+
+  /** The nonsense gets a task of its own, so that there is one to reset to in which the plan is already up. */
+  async function approvedAfterNonsense(run: WorkflowHandle): Promise<void> {
+    await untilDecision(run);
+    await run.signal('approve', 'nonsense');
+    await approve(run, await untilProgress(run, ({ refusals }) => refusals.length === 1));
+  }
 
   /** As `temporal workflow reset` does it: to the task before the approval, which is applied again. */
   async function resetToBeforeApproval(workflowId: string): Promise<void> {
@@ -107,7 +115,7 @@ describe('an approval', () => {
 
   test('replayed by a reset after the swap swaps nothing a second time', async () => {
     const run = await restore('vault');
-    await approve(run, await untilDecision(run));
+    await approvedAfterNonsense(run);
     const swapped = await untilFollowUp(run);
     await server.psql('vault', "INSERT INTO ledger.entries (note) VALUES ('written after the swap')");
     const after = await traces(server, 'vault');
@@ -128,7 +136,7 @@ describe('an approval', () => {
 
   test('replayed by a reset after an undo does not bring back what was undone', async () => {
     const run = await restore('twice');
-    await approve(run, await untilDecision(run));
+    await approvedAfterNonsense(run);
     const { plan } = await untilFollowUp(run);
     await run.signal('undo', { by: 'alice', reason: 'it was the wrong one' });
     await untilProgress(

@@ -43,11 +43,11 @@ describe('a restore by hand, from Temporal alone', () => {
       ...(input === undefined ? [] : ['--input', input]),
     );
   const query = async (id: string): Promise<Progress> => {
-    const { queryResult } = await temporalJson<{ queryResult: [Progress] | Progress }>(
+    const { queryResult } = await temporalJson<{ queryResult: readonly [Progress] }>(
       world,
       ...['workflow', 'query', '--workflow-id', id, '--type', 'progress'],
     );
-    return Array.isArray(queryResult) ? (queryResult as [Progress])[0] : queryResult;
+    return queryResult[0];
   };
   const handle = (id: string) => world.client.workflow.getHandle(id);
 

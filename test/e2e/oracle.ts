@@ -26,11 +26,17 @@ const nothing: Remains = { files: [], sessions: [], databases: [], closed: [], p
 /**
  * Nothing is left over: looks until that is so, and says what is left if it stays.
  * @param kept databases beside the live one that are there on purpose: a run waits for `undo` or `release`
+ * @param leased clusters on which a lease is held on purpose
  */
-export async function expectClean(world: World, server: PostgresServer, kept: readonly string[] = []): Promise<void> {
+export async function expectClean(
+  world: World,
+  server: PostgresServer,
+  kept: readonly string[] = [],
+  leased: readonly string[] = [],
+): Promise<void> {
   const deadline = Date.now() + patienceMs;
   for (;;) {
-    const found = await remains(world, server, kept);
+    const found = await remains(world, server, kept, leased);
     const clean = Object.values(found).every((list: readonly string[]) => list.length === 0);
     if (clean || Date.now() > deadline) {
       expect(found).toEqual(nothing);
@@ -40,7 +46,12 @@ export async function expectClean(world: World, server: PostgresServer, kept: re
   }
 }
 
-async function remains(world: World, server: PostgresServer, kept: readonly string[]): Promise<Remains> {
+async function remains(
+  world: World,
+  server: PostgresServer,
+  kept: readonly string[],
+  leased: readonly string[],
+): Promise<Remains> {
   const list = async (sql: string) => (await server.psql('postgres', sql)).split('\n').filter((line) => line !== '');
   const beside = "datname ~ '_(new|old)_[0-9a-f]{8}$'";
   const databases = await list(`SELECT datname FROM pg_database WHERE ${beside} ORDER BY 1`);
@@ -54,7 +65,7 @@ async function remains(world: World, server: PostgresServer, kept: readonly stri
       `SELECT datname FROM pg_database WHERE NOT datallowconn AND datname <> 'template0' AND NOT ${beside}`,
     ),
     processes: await toolsOf(server),
-    leases: await leasesOf(world),
+    leases: (await leasesOf(world)).filter((lease) => !leased.some((name) => lease.startsWith(`cluster/${name}:`))),
   };
 }
 

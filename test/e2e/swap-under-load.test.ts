@@ -32,14 +32,15 @@ describe('a swap of a database that is in use', () => {
     const run = await start(world, 'restore', { cluster: 'main', database: 'gatus' });
     const waiting = await untilDecision(run);
     const written: { note: string; oid: number }[] = [];
-    let going = true;
+    const stop = new AbortController();
+    const going = () => !stop.signal.aborted;
     const client = async (number: number): Promise<void> => {
-      for (let turn = 0; going; turn += 1) {
+      for (let turn = 0; going(); turn += 1) {
         const session = new pg.Client({ connectionString: server.url('gatus') });
         session.on('error', () => undefined);
         try {
           await session.connect();
-          for (let insert = 0; going && insert < 5; insert += 1) {
+          for (let insert = 0; going() && insert < 5; insert += 1) {
             const note = `client ${String(number)}, ${String(turn)}/${String(insert)}`;
             const { rows } = await session.query<{ oid: number }>(
               `INSERT INTO ledger.entries (note) VALUES ($1)
@@ -64,7 +65,7 @@ describe('a swap of a database that is in use', () => {
     await approve(run, waiting);
     const { plan } = await untilFollowUp(run);
     while (perClient(copyOid ?? undefined) < clients) await sleep(20);
-    going = false;
+    stop.abort();
     await Promise.all(all);
 
     const old = plan?.facts.oldName ?? '';

@@ -24,7 +24,7 @@ const deaths = {
 } as const;
 const pruneDeaths = {
   before: 'prune:before',
-  tombstone: 'prune:tombstone',
+  marked: 'prune:tombstone',
   forgotten: 'prune:manifest',
   removed: 'prune:objects',
 } as const;

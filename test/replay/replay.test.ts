@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { readFile, readdir } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +43,7 @@ async function replayError(name: string, history: Recorded): Promise<Error | und
 describe('runs that an earlier version began', () => {
   let files: string[];
   beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
     files = await readdir(path('histories'));
   });
 

@@ -1,14 +1,14 @@
 import type { Session } from '../connection.ts';
 
 /**
- * Ends every other backend that goes by this application name: what a process that was killed has left, a backend
- * that waits for a lock and hasn't noticed. Returns how many.
+ * Ends every other backend that goes by one of these application names: what a process that was killed has left, a
+ * backend that waits for a lock and hasn't noticed. Returns how many.
  */
-export async function endLeftovers(session: Session, applicationName: string): Promise<number> {
+export async function endLeftovers(session: Session, applicationNames: readonly string[]): Promise<number> {
   const rows = await session.query<{ readonly ended: boolean }>(
     `SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
-      WHERE application_name = $1 AND pid <> pg_backend_pid()`,
-    [applicationName],
+      WHERE application_name = ANY($1) AND pid <> pg_backend_pid()`,
+    [applicationNames],
   );
   return rows.length;
 }

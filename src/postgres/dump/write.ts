@@ -26,10 +26,12 @@ export interface ClusterDumpRequest {
   readonly countRows: boolean;
   readonly sink: DumpSink;
   /**
-   * Names the run in pg_stat_activity: ASCII, at most 63 characters, begins with 'holdfast '. Backends of that name
-   * are ended before and after, so an earlier attempt of the same run leaves none.
+   * Names this attempt in pg_stat_activity: ASCII, at most 63 characters, begins with 'holdfast '. Backends of that
+   * name are ended before and after.
    */
   readonly applicationName: string;
+  /** Names of earlier attempts: their backends are ended before. Never a later one's, which would be its end. */
+  readonly earlierNames?: readonly string[];
   /** Longest silence of pg_dump or the sink, in milliseconds; default 30 minutes, or twice the lock time-out. */
   readonly stallMs?: number;
   readonly signal: AbortSignal;
@@ -76,7 +78,7 @@ const defaultStallMs = 30 * 60_000;
 export async function writeClusterDump(request: ClusterDumpRequest): Promise<ClusterDump> {
   const { server, applicationName, signal } = request;
   const look = await withSession(server, { signal }, async (session) => {
-    await endLeftovers(session, applicationName);
+    await endLeftovers(session, [...(request.earlierNames ?? []), applicationName]);
     return inspectServer(session);
   });
   if (!look.canReadPasswords) throw notSuperuser(server);
@@ -86,7 +88,7 @@ export async function writeClusterDump(request: ClusterDumpRequest): Promise<Clu
     );
   } catch (error) {
     // The server may be what failed: then nothing of ours goes on there for long, or the next attempt ends it.
-    await withSession(server, {}, (session) => endLeftovers(session, applicationName)).catch(() => undefined);
+    await withSession(server, {}, (session) => endLeftovers(session, [applicationName])).catch(() => undefined);
     throw signal.aborted ? signal.reason : error;
   }
 }

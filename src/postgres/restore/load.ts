@@ -47,7 +47,7 @@ export interface LoadReport {
 }
 
 /** A load that failed because of what PostgreSQL or psql said; `finding` has the line. */
-export class LoadFailure extends HoldfastError {
+class LoadFailure extends HoldfastError {
   readonly finding: Finding;
 
   constructor(type: ErrorType, message: string, hint: string, finding: Finding) {
