@@ -127,7 +127,7 @@ async function keep(name: string, workflowId: string): Promise<void> {
   const plain = (text: string) =>
     text
       .replaceAll(world.directory, '/mnt')
-      .replaceAll(/(file:\/\/)?\/[^\s"'()]*?\/((?:dist|node_modules)\/)/g, '$2')
+      .replaceAll(/(?:file:\/\/)?\/[^\s"'()]*?\/(dist|node_modules)(?:\.\d+)?\//g, '$1/')
       .replaceAll(hostname(), 'worker.example')
       .replaceAll(/holdfast-[a-z0-9]+-[A-Za-z0-9]{6}/g, 'holdfast');
   const cleaned = JSON.parse(plain(historyToJSON(history)), (_, value: unknown) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { WorkflowHandle } from '@temporalio/client';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +15,7 @@ import { backUp, failureOf, start } from './runs.ts';
 describe('a backup that is interrupted in the middle of its bytes', () => {
   let world: World;
   let server: PostgresServer;
+  let state: string;
   let letGo: () => Promise<void>;
   const sites = ['handed', 'frozen', 'forgetful', 'main'];
   const oneOf = (site: string) => backupsIn(world, join(site, 'logical'));
@@ -30,7 +32,8 @@ describe('a backup that is interrupted in the middle of its bytes', () => {
       .length;
 
   beforeAll(async () => {
-    world = await startWorld({ temporal: { dbFile: join(await makeScratch('temporal-state'), 'temporal.db') } });
+    state = await makeScratch('temporal-state');
+    world = await startWorld({ temporal: { dbFile: join(state, 'temporal.db') } });
     server = await world.addPostgres('main', { major: 15 });
     await world.configure({
       clusters: Object.fromEntries(sites.map((name) => [name, clusterAt(server, name)])),
@@ -42,7 +45,10 @@ describe('a backup that is interrupted in the middle of its bytes', () => {
     await createLedger(server, 'held', { rows: 10 });
     await serve('main');
   }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  afterAll(async () => {
+    await world.stop();
+    await rm(state, { recursive: true });
+  }, 60_000);
 
   test('by a worker that is told to stop is handed over, and none of its tries is spent', async () => {
     const stopping = await serve('handed', '--grace', '1s');

@@ -198,7 +198,7 @@ function recordOfFailure(
   const { server, applicationName, signal } = request;
   return withSession(server, { signal }, async (session) => {
     await assertSameServer(session, look.server.systemIdentifier);
-    await endLeftovers(session, applicationName);
+    await endLeftovers(session, [applicationName]);
     const found = await session.query('SELECT FROM pg_database WHERE oid = $1', [database.oid]);
     if (found.length === 0) return notDumped(database, 'skipped', 'it was dropped while the backup ran');
     return notDumped(database, 'failed', reasonOf(error));
