@@ -113,7 +113,20 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
         maxConcurrentActivityTaskExecutions: options.slots,
       },
     ]);
-  const workers = [
+  const workers: Worker[] = [];
+  const isRunning = (queue: string) =>
+    workers.some((worker) => worker.options.taskQueue === queue && worker.getState() === 'RUNNING');
+  const notReady = () =>
+    [controlQueue, ...queues.map(({ taskQueue }) => taskQueue)].filter((queue) => !isRunning(queue));
+  let health: HealthServer | undefined;
+  try {
+    // First, because an address may be taken, and a worker that was made but never ran keeps the process alive.
+    if (options.healthAddress !== undefined) health = await listen(options.healthAddress, notReady, metrics.registry);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+  workers.push(
     await Worker.create({
       ...common,
       ...workflowSource(),
@@ -122,12 +135,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
       maxConcurrentActivityTaskExecutions: 50,
     }),
     ...(await Promise.all(queues.map((queue) => Worker.create({ ...common, ...queue })))),
-  ];
-
-  const notReady = () =>
-    workers.filter((worker) => worker.getState() !== 'RUNNING').map((worker) => worker.options.taskQueue);
-  let health: HealthServer | undefined;
-  if (options.healthAddress !== undefined) health = await listen(options.healthAddress, notReady, metrics.registry);
+  );
   const stop = (why: string) => {
     log.info({ why }, 'stopping: running work is given its time, then handed over');
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();

@@ -103,7 +103,7 @@ describe('an approval', () => {
   async function resetToBeforeApproval(workflowId: string): Promise<void> {
     const { events } = await world.client.workflow.getHandle(workflowId).fetchHistory();
     const all = events ?? [];
-    const approved = all.findIndex(
+    const approved = all.findLastIndex(
       ({ workflowExecutionSignaledEventAttributes: signal }) => signal?.signalName === 'approve',
     );
     const task = all.slice(0, approved).findLast((event) => event.workflowTaskCompletedEventAttributes);

@@ -63,7 +63,7 @@ describe('a restore by hand, from Temporal alone', () => {
     ['a wish that there is not', '{"cluster":"main","database":"gatus","missingRoles":"ignore"}', /missingRoles/],
   ])('a start with %s fails at once, and says where and how', async (_, input, where) => {
     expect(await startByHand('restore', lastId, input)).toMatchObject({ code: 0 });
-    const failure = await handle(lastId)
+    const failure: unknown = await handle(lastId)
       .result()
       .catch((error: unknown) => error as Error & { cause: { type: string; message: string } });
     expect((failure as { cause: unknown }).cause).toMatchObject({

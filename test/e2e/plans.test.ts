@@ -3,6 +3,7 @@ import { readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PostgresServer } from '../../parts/postgres-server.ts';
 import { startWorld, type World } from '../../parts/world.ts';
+import { manifestSchema, partOf } from '../../src/domain/manifest.ts';
 import { clusterAt, contents, createLedger, damageLedger, policiesFor, rowsOf, traces } from './ledger.ts';
 import { expectClean } from './oracle.ts';
 import { approve, backUp, failureOf, start, untilDecision, untilFollowUp } from './runs.ts';
@@ -142,10 +143,10 @@ describe('the plan of a restore', () => {
     const file = (await readdir(directory)).find((name) => name.endsWith('.sql.gz')) ?? '';
     const path = join(directory, file);
     const good = await readFile(path);
-    const manifest = JSON.parse(await readFile(path.replace(/\.sql\.gz$/, '.manifest.json'), 'utf8')) as {
-      parts: { kind: string; database?: string; offset: number; length: number }[];
-    };
-    const part = manifest.parts.find(({ kind, database }) => kind === 'content' && database === 'gatus');
+    const manifest = manifestSchema.parse(
+      JSON.parse(await readFile(path.replace(/\.sql\.gz$/, '.manifest.json'), 'utf8')),
+    );
+    const part = partOf(manifest, 'content', 'gatus');
     if (!part) throw new Error('the backup has no content of gatus');
     const middle = part.offset + Math.floor(part.length / 2);
     const flipped = Buffer.from(good);

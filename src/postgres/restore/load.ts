@@ -65,8 +65,9 @@ class LoadFailure extends HoldfastError {
  * be found before (`preflight`); what a server is known to refuse harmlessly is taken out beforehand.
  *
  * Rejects, when no process and no session of it is left, with a LoadFailure (RestoreFailed, or PostgresUnavailable
- * where the server went away or lacked room), with ObjectDamaged (it can't be decompressed, or isn't whole), with the
- * error of `stored`, PlanChanged (the OID), ToolFailed, ToolMissing, ToolTooOld, or the signal's reason. The database then holds a part and is of no use.
+ * where the server went away or lacked room), with PlanChanged (another OID), ObjectDamaged (it can't be decompressed,
+ * or isn't whole), with the error of `stored`, ToolFailed, ToolMissing, ToolTooOld, or the signal's reason. The
+ * database then holds a part and is of no use.
  */
 export async function load(input: LoadInput): Promise<LoadReport> {
   const { server, database, dumpVersion, signal } = input;

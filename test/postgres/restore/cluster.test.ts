@@ -40,7 +40,6 @@ const dies = (where: ClusterFailpoint, at: string | null) => ({
 });
 
 describe.each([
-  [15, 15],
   [17, 17],
   [15, 17],
 ] as const)('a whole cluster of postgresql %i into %i', (from, to) => {
