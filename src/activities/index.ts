@@ -49,7 +49,8 @@ export const siteActivities = (deps: Dependencies) =>
     pruneBackups: (input: PruneInput) => working('prune', (work) => pruneBackups(deps, input, work)),
     planRestore: (input: PlanInput) => working('plan', () => planRestore(deps, input)),
     planSwap: (input: PlanSwapInput) => working('plan the swap', () => planSwap(deps, input)),
-    nameCopy: (input: CopyInput & { readonly oid: number }) => working('name', () => nameCopy(deps, input, input.oid)),
+    nameCopy: (input: CopyInput & { readonly oid: number }) =>
+      working('name', (work) => nameCopy(deps, input, input.oid, work)),
     dropCopy: (input: CopyInput) => working('drop the copy', () => dropCopy(deps, input)),
     finishCluster: (input: CopyInput) => working('finish', () => finishCluster(deps, input)),
     abandonCluster: (input: CopyInput) => working('abandon', () => abandonCluster(deps, input)),

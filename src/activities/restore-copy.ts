@@ -8,9 +8,9 @@ import type { RestoreSpec } from '../domain/specs.ts';
 import { quoteIdent, type Server, type Session } from '../postgres/connection.ts';
 import { connectBeside, createCopy, dropCopy as dropOwnCopy, markLoaded } from '../postgres/restore/beside.ts';
 import { load } from '../postgres/restore/load.ts';
+import { publishCopy } from '../postgres/restore/publish.ts';
 import { analyzeDatabase } from '../postgres/restore/analyze.ts';
 import { verifyDatabase } from '../postgres/restore/verify.ts';
-import { applyProperties } from '../postgres/swap/properties.ts';
 import { findTools } from '../postgres/tools.ts';
 import { compressorFor } from '../streams/compress.ts';
 import { verified } from '../streams/verified.ts';
@@ -59,13 +59,14 @@ export async function loadCopy(
       name: copyName,
       record,
       owner: null,
-      tablespace: null,
+      tablespace: record.tablespace === 'pg_default' ? null : record.tablespace,
     });
     await deps.failpoint('load:created');
     const loaded = await load({
       server,
       tools,
       database: copyName,
+      oid: copy.oid,
       stored: verified(repository.read(content.object, { offset: content.offset, length: content.length }, signal), {
         name: `${content.object}, database '${record.name}'`,
         bytes: content.length,
@@ -124,31 +125,29 @@ export async function verifyCopy(
   return copyReport(found);
 }
 
-/** Gives a verified copy its properties and its final name. Done twice is done once. */
+/** Gives a verified copy its properties and its final name, in one transaction. Done twice is done once. */
 export async function nameCopy(
   deps: Dependencies,
   { spec, planned, run }: CopyInput,
   oid: number,
-): Promise<{ readonly database: string }> {
-  const { server, record, copyName, avoid } = await situation(deps, spec, planned);
-  const name = planned.plan.facts.target.database ?? record.name;
-  const session = await connectBeside(server, avoid, { applicationName: `holdfast restore ${run.short}` });
-  try {
-    const [found] = await session.query<{ readonly name: string }>(
-      'SELECT datname::text AS name FROM pg_database WHERE oid = $1',
-      [oid],
+  { signal }: Pick<Working, 'signal'>,
+): Promise<{ readonly database: string; readonly notes: readonly string[] }> {
+  const { server, manifest, record, copyName, avoid } = await situation(deps, spec, planned);
+  const finalName = planned.plan.facts.target.database ?? record.name;
+  const { properties } = record;
+  if (properties === null) {
+    throw new HoldfastError(
+      'ObjectDamaged',
+      `backup ${manifest.id} has no properties of '${record.name}'`,
+      'choose another backup',
     );
-    if (found?.name === name) return { database: name };
-    if (found?.name !== copyName) {
-      throw new HoldfastError(
-        'PlanChanged',
-        `the copy (OID ${String(oid)}) is ${found ? `named '${found.name}'` : 'gone'}, not '${copyName}'`,
-        'somebody renamed or dropped it: start the restore again',
-      );
-    }
-    if (record.properties) await applyProperties(session, copyName, record.properties);
-    await session.query(`ALTER DATABASE ${quoteIdent(copyName)} RENAME TO ${quoteIdent(name)}`);
-    return { database: name };
+  }
+  const session = await connectBeside(server, avoid, { applicationName: `holdfast restore ${run.short}`, signal });
+  try {
+    const copy = { name: copyName, oid };
+    const order = { run: run.short, copy, finalName, properties, adopt: false, mark: null, signal };
+    const { notes } = await publishCopy(server, session, order);
+    return { database: finalName, notes };
   } finally {
     await session.close();
   }

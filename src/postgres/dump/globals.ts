@@ -24,7 +24,7 @@ export async function dumpGlobals(
     {
       file: tools.pgDumpall,
       // pg_dumpall reads connection parameters out of the name that it is given.
-      args: ['--globals-only', '--no-password', `--database=${conninfoOf(server.database)}`],
+      args: ['--globals-only', '--encoding=UTF8', '--no-password', `--database=${conninfoOf(server.database)}`],
       env,
       ...(server.password === undefined ? {} : { secrets: [server.password] }),
     },
