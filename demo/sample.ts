@@ -48,7 +48,7 @@ export async function fingerprint(server: PostgresServer, database: string): Pro
      UNION ALL SELECT 'settings', count(*), md5(string_agg(s::text, ',' ORDER BY s::text)) FROM (
        SELECT setdatabase::regclass IS NULL AS x, d.datname, r.rolname, setconfig FROM pg_db_role_setting
          JOIN pg_database d ON d.oid = setdatabase LEFT JOIN pg_roles r ON r.oid = setrole WHERE d.datname = current_database()) s
-     UNION ALL SELECT 'database', 1, md5(row(datacl, datconnlimit, pg_get_userbyid(datdba), shobj_description(oid, 'pg_database'))::text)
+     UNION ALL SELECT 'database', 1, md5(row((SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(datacl) a), datconnlimit, pg_get_userbyid(datdba), shobj_description(oid, 'pg_database'))::text)
        FROM pg_database WHERE datname = current_database()`,
   );
   return rows.trim();
