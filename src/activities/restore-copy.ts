@@ -125,13 +125,19 @@ export async function verifyCopy(
   return copyReport(found);
 }
 
+export interface NamedCopy {
+  readonly database: string;
+  /** Properties that the target refused; runs that began before there were any have none. */
+  readonly notes?: readonly string[];
+}
+
 /** Gives a verified copy its properties and its final name, in one transaction. Done twice is done once. */
 export async function nameCopy(
   deps: Dependencies,
   { spec, planned, run }: CopyInput,
   oid: number,
   { signal }: Pick<Working, 'signal'>,
-): Promise<{ readonly database: string; readonly notes: readonly string[] }> {
+): Promise<NamedCopy> {
   const { server, manifest, record, copyName, avoid } = await situation(deps, spec, planned);
   const finalName = planned.plan.facts.target.database ?? record.name;
   const { properties } = record;

@@ -128,7 +128,10 @@ class Restore {
         const created = await this.#journal.step('name', () =>
           quick(spec.target.site, (at) => at.nameCopy({ spec, planned, oid: copy.oid, run: this.#run })),
         );
-        this.#done.push(`created database ${created.database} from backup ${facts.source.backup}`, ...created.notes);
+        this.#done.push(
+          `created database ${created.database} from backup ${facts.source.backup}`,
+          ...(created.notes ?? []),
+        );
       } else {
         await this.#swap(spec, planned, copy.oid, report, approvedAtStart);
       }
