@@ -27,6 +27,7 @@ export async function workerMemory(): Promise<Figure[]> {
     const one = await peak(1);
     const ten = await peak(10);
     return [
+      figure('worker memory, 1 GB of dump', 'MB', 300, [one]),
       figure('worker memory, 10 GB of dump', 'MB', 300, [ten]),
       figure('worker memory, 10 GB against 1 GB', 'MB', 1.15, [ten], [one]),
     ];
