@@ -30,12 +30,7 @@ export async function startRun(client: Client, start: Start): Promise<WorkflowHa
 
 /** A run by its workflow id. Throws NoSuchRun. */
 export async function describeRun(client: Client, workflowId: string): Promise<WorkflowExecutionDescription> {
-  try {
-    return await client.workflow.getHandle(workflowId).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
-    throw error;
-  }
+  return ofKnownRun(workflowId, () => client.workflow.getHandle(workflowId).describe());
 }
 
 /** What the run says of itself; undefined while no worker can answer. Throws NoSuchRun. */
@@ -107,21 +102,11 @@ export async function sendFollowUp(
   by: string,
   reason: string,
 ): Promise<void> {
-  try {
-    await client.workflow.getHandle(workflowId).signal(verb, { by, reason });
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
-    throw error;
-  }
+  await ofKnownRun(workflowId, () => client.workflow.getHandle(workflowId).signal(verb, { by, reason }));
 }
 
 export async function cancelRun(client: Client, workflowId: string): Promise<void> {
-  try {
-    await client.workflow.getHandle(workflowId).cancel();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
-    throw error;
-  }
+  await ofKnownRun(workflowId, () => client.workflow.getHandle(workflowId).cancel());
 }
 
 export interface ListedRun {
@@ -157,6 +142,16 @@ export async function listRuns(
 
 const withDeadline = <T>(client: Client, ms: number, run: () => Promise<T>): Promise<T> =>
   client.withDeadline(Date.now() + ms, run);
+
+/** What Temporal doesn't find is NoSuchRun; everything else stays what it is. */
+async function ofKnownRun<T>(workflowId: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw noSuchRun(workflowId);
+    throw error;
+  }
+}
 
 const noSuchRun = (workflowId: string) =>
   new HoldfastError(
