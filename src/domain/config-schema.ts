@@ -10,21 +10,39 @@ import { logicalDirectory, nameSchema } from './ids.ts';
  * What a refinement checks doesn't reach the JSON Schema by itself: `meta` says it again, for editors.
  */
 
+const pathRule = /^([A-Za-z0-9_][A-Za-z0-9._-]{0,99}(\/[A-Za-z0-9_][A-Za-z0-9._-]{0,99})*)?$/;
+
 const absolutePath = z.string().startsWith('/', 'must be an absolute path');
+
+const kubernetesName = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'must be the name of a Kubernetes object');
+
+/** Keys of a Kubernetes Secret, which are file names where it is mounted. */
+const secretKey = z
+  .string()
+  .regex(/^(?!\.\.?$)[-._a-zA-Z0-9]{1,253}$/, 'must be the name of a key in a Kubernetes Secret');
 
 /** Where a secret lies; its value is read in activities only and never enters a workflow's history. */
 export const secretSchema = z
   .strictObject({
     env: z.string().min(1).optional().describe("name of an environment variable of the worker's process"),
-    file: absolutePath.optional().describe('a file that holds the value'),
+    file: absolutePath.optional().describe('a file that holds the value; read anew each time, so it may rotate'),
+    secret: kubernetesName
+      .optional()
+      .describe('a Kubernetes Secret, mounted into the worker as a directory of this name below HOLDFAST_SECRETS'),
+    key: secretKey.optional().describe('goes with secret: the key in it'),
   })
-  .refine((secret) => (secret.env === undefined) !== (secret.file === undefined), 'must have exactly one of env, file')
-  .meta({ minProperties: 1, maxProperties: 1 });
+  .refine(
+    ({ env, file, secret }) => [env, file, secret].filter((place) => place !== undefined).length === 1,
+    'must have exactly one of env, file, secret',
+  )
+  .refine(
+    ({ secret, key }) => (secret === undefined) === (key === undefined),
+    'must have key with secret, and only then',
+  )
+  .meta({ minProperties: 1, maxProperties: 2 });
 export type SecretReference = Readonly<z.infer<typeof secretSchema>>;
-
-const kubernetesName = z
-  .string()
-  .regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'must be the name of a Kubernetes object');
 
 const serverSchema = z.strictObject({
   host: z
@@ -72,19 +90,59 @@ const clusterSchema = z
   )
   .meta({ oneOf: ['server', 'statefulset', 'cnpg'].map((kind) => ({ required: [kind] })) });
 
+const mebibyte = 1024 * 1024;
+
 const s3Schema = z.strictObject({
-  bucket: z.string().min(3),
-  prefix: z.string().optional(),
-  endpoint: z.url('must be a URL').optional(),
-  region: z.string().optional(),
-  pathStyle: z.boolean().optional(),
+  bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket'),
+  prefix: z
+    .string()
+    .default('')
+    .refine(
+      (text) => pathRule.test(text) && text.length <= 500,
+      "must be a relative path such as 'team/postgres', without '.', '..' or hidden parts",
+    )
+    .describe("what the keys of this repository's objects begin with; '' is the whole bucket"),
+  endpoint: z
+    .url({ protocol: /^https?$/, error: 'must be a URL that begins with https:// or http://' })
+    .optional()
+    .describe('of a store other than AWS'),
+  region: z.string().min(1).default('us-east-1').describe('many stores other than AWS take any'),
+  pathStyle: z.boolean().optional().describe('bucket in the path instead of the host name; default: with an endpoint'),
+  maxParts: z
+    .number()
+    .int()
+    .min(100)
+    .max(10_000)
+    .default(10_000)
+    .describe('of one upload, at most; some stores take 1,000 only'),
+  partSize: z
+    .number()
+    .int()
+    .min(5 * mebibyte)
+    .max(512 * mebibyte)
+    .optional()
+    .describe('of an upload, in bytes; default: from the expected size. A worker holds up to four parts in memory'),
   credentials: z
-    .strictObject({
-      secret: kubernetesName,
-      accessKeyId: z.string().min(1).describe('name of the key in the Secret'),
-      secretAccessKey: z.string().min(1).describe('name of the key in the Secret'),
-    })
-    .optional(),
+    .union(
+      [
+        z.strictObject({
+          secret: kubernetesName.describe('a Kubernetes Secret, mounted below HOLDFAST_SECRETS'),
+          accessKeyId: secretKey.describe('name of the key in the Secret'),
+          secretAccessKey: secretKey.describe('name of the key in the Secret'),
+        }),
+        z.strictObject({
+          accessKeyId: secretSchema,
+          secretAccessKey: secretSchema,
+          sessionToken: secretSchema.optional(),
+        }),
+      ],
+      {
+        error:
+          'must be { secret, accessKeyId, secretAccessKey } with the names of a Secret and of its keys, or { accessKeyId, secretAccessKey } with { env } or { file } each',
+      },
+    )
+    .optional()
+    .describe("default: the AWS SDK's own places (AWS_… variables, shared files, web identity, instance metadata)"),
 });
 
 const repositorySchema = z
@@ -111,7 +169,7 @@ const pathSchema = z
   .string()
   .max(500)
   .regex(
-    /^([A-Za-z0-9_][A-Za-z0-9._-]{0,99}(\/[A-Za-z0-9_][A-Za-z0-9._-]{0,99})*)?$/,
+    pathRule,
     "must be a relative path without '.', '..' or hidden parts, none of them longer than 100 characters",
   );
 
@@ -158,7 +216,38 @@ const policySchema = z.strictObject({
     .regex(/^[1-9][0-9]*[dwm]$/, 'must be a recovery window such as "7d"')
     .optional()
     .describe('for methods base and cnpg: how far back a recovery must be able to go'),
-  compression: z.enum(['gzip', 'zstd']).default('gzip'),
+  compression: z
+    .enum(['gzip', 'zstd'])
+    .default('gzip')
+    .describe('for method pg_dump zstd needs PostgreSQL 16 or newer'),
+  format: z
+    .enum(['custom', 'directory'])
+    .optional()
+    .describe(
+      "for method pg_dump: custom (default) streams each database into one file; directory reads a database's tables with several jobs, by way of the worker's scratch directory",
+    ),
+  jobs: z
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('for method pg_dump: connections that read at once, all databases together; default 2'),
+  adopt: z
+    .strictObject({
+      path: pathSchema.optional().describe("directory inside the repository; default: the policy's own path"),
+      pattern: z
+        .string()
+        .regex(
+          /^[A-Za-z0-9*?][A-Za-z0-9._*?-]{0,199}$/,
+          "must be a file name without slashes, in which '*' and '?' stand for anything",
+        )
+        .describe("names of files (or directories of pg_dump's directory format): '*' any text, '?' one character"),
+    })
+    .optional()
+    .describe(
+      'dumps that something else left: listed as foreign, restorable by name, never pruned and never the latest until they are adopted',
+    ),
   exclude: z.array(z.string().min(1)).default([]).describe('databases to leave out'),
   lockTimeout: durationSchema.default('5m').describe('a dump that waits longer for a table lock fails'),
   countRows: z.boolean().default(true).describe("count every table's rows in the dump's snapshot, for verification"),

@@ -10,6 +10,9 @@ import { nameSchema, plainIdSchema } from './ids.ts';
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits');
 const count = z.number().int().nonnegative();
 
+const partFormat = z.enum(['plain', 'custom', 'tar', 'directory', 'directory-tar']);
+export type PartFormat = z.infer<typeof partFormat>;
+
 export const partSchema = z.object({
   /** globals, then for each database properties and content, then footer. */
   name: z.enum(['globals', 'properties', 'content', 'footer']),
@@ -24,6 +27,16 @@ export const partSchema = z.object({
   /** Size and SHA-256 of the bytes before compression; null until `verify` has read them. */
   plain: z.object({ length: count, sha256 }).nullable(),
   compression: z.enum(['gzip', 'zstd', 'none']),
+  /**
+   * plain (also where it isn't said): SQL for psql. custom, tar: as pg_dump writes them. directory-tar: a tar of what
+   * pg_dump's directory format is. directory: the directory in which the object, its toc.dat, lies.
+   */
+  format: partFormat.optional(),
+  /**
+   * Only in dumps that others made, which are compressed as a whole: the part is this range of what the stored bytes
+   * unpack to, with the SHA-256 of that range.
+   */
+  within: z.object({ offset: count, length: count, sha256 }).optional(),
   /** Room for age; null: not encrypted. */
   encryption: z.null(),
 });
@@ -86,13 +99,41 @@ export const roleSchema = z.object({
   canLogin: z.boolean(),
 });
 
+/**
+ * What of a foreign dump may run although a dump doesn't usually hold it:
+ * - `server-side`: what reads, writes or runs something on the server's own machine (COPY … PROGRAM, COPY from or to a
+ *   file, ALTER SYSTEM, LOAD, functions in C or an untrusted language)
+ * - `unexpected`: a statement of a kind that pg_dump doesn't write
+ *
+ * psql's own commands are never allowed, beyond those that a dump needs.
+ */
+export const allowanceSchema = z.enum(['server-side', 'unexpected']);
+export type Allowance = z.infer<typeof allowanceSchema>;
+
+export const originSchema = z.object({
+  /** adopted: a person put it into the catalog. surveyed: only looked at, for one restore; nobody vouches for it. */
+  kind: z.enum(['adopted', 'surveyed']),
+  by: z.string(),
+  reason: z.string(),
+  at: z.iso.datetime(),
+  /** What the file system or the store says of the file. */
+  modifiedAt: z.iso.datetime(),
+  /** What a dump doesn't usually hold, named with line and database. */
+  findings: z.array(z.string()),
+  /** What of it may run all the same. */
+  allow: z.array(allowanceSchema),
+});
+export type Origin = Readonly<z.infer<typeof originSchema>>;
+
 const manifestShape = z.object({
   version: z.literal(1),
   id: plainIdSchema,
   installation: nameSchema,
   cluster: nameSchema,
   policy: nameSchema,
-  method: z.enum(['pg_dumpall']),
+  method: z.enum(['pg_dumpall', 'pg_dump']),
+  /** Where Holdfast didn't make it: what was found in a dump that somebody else left. */
+  origin: originSchema.optional(),
   /** partial: at least one database failed. Never the newest good backup. */
   status: z.enum(['complete', 'partial']),
   startedAt: z.iso.datetime(),
@@ -130,8 +171,7 @@ export const manifestSchema = manifestShape.superRefine((manifest, context) => {
   };
   const bytesOf = new Map(manifest.objects.map(({ key, bytes }) => [key, bytes]));
   for (const [index, { key }] of manifest.objects.entries()) {
-    if (!key.slice(key.lastIndexOf('/') + 1).startsWith(`${manifest.id}.`))
-      refuse(['objects', index, 'key'], "must be named after the backup's id");
+    if (!isNamedAfter(key, manifest.id)) refuse(['objects', index, 'key'], "must be named after the backup's id");
   }
   for (const [index, { object, offset, length }] of manifest.parts.entries()) {
     const bytes = bytesOf.get(object);
@@ -140,6 +180,12 @@ export const manifestSchema = manifestShape.superRefine((manifest, context) => {
       refuse(['parts', index, 'length'], `must lie within the object's ${String(bytes)} bytes`);
   }
 });
+
+/** `<id>.…`, or in a directory `<id>`, as pg_dump's directory format is left by others. */
+const isNamedAfter = (key: string, id: string) => {
+  const [name = '', directory] = key.split('/').reverse();
+  return name.startsWith(`${id}.`) || directory === id;
+};
 
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
 export type Part = Readonly<z.infer<typeof partSchema>>;

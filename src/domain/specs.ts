@@ -1,6 +1,14 @@
 import type { BackupArgument, PruneArgument, RestoreArgument } from './arguments.ts';
 import { digestOf, type Json } from './canonical.ts';
-import { policyPath, policyPrefix, type Config, type Keep, type RestoreApproval, type ServerConfig } from './config.ts';
+import {
+  policyPath,
+  policyPrefix,
+  type Config,
+  type Keep,
+  type RestoreApproval,
+  type SecretReference,
+  type ServerConfig,
+} from './config.ts';
 import { durationMs } from './duration.ts';
 import { HoldfastError } from './errors.ts';
 
@@ -15,9 +23,36 @@ export interface TargetSpec {
   readonly server: ServerConfig;
 }
 
-export interface RepositorySpec {
+export type RepositorySpec = DirectorySpec | S3Spec;
+
+export interface DirectorySpec {
   readonly name: string;
   readonly directory: string;
+}
+
+export interface S3Spec {
+  readonly name: string;
+  readonly s3: {
+    readonly bucket: string;
+    /** '' or 'a/b': what every key begins with, before a slash. */
+    readonly prefix: string;
+    /** null: AWS. */
+    readonly endpoint: string | null;
+    readonly region: string;
+    readonly pathStyle: boolean;
+    readonly maxParts: number;
+    /** In bytes; null: from the expected size. */
+    readonly partSize: number | null;
+    /** null: the AWS SDK's own places. */
+    readonly credentials: S3Credentials | null;
+  };
+}
+
+/** References, never values. */
+export interface S3Credentials {
+  readonly accessKeyId: SecretReference;
+  readonly secretAccessKey: SecretReference;
+  readonly sessionToken: SecretReference | null;
 }
 
 export interface BackupSpec {
@@ -114,9 +149,33 @@ export function assertSameTarget(config: Config, target: TargetSpec): void {
 }
 
 export function repositorySpec(config: Config, name: string): RepositorySpec {
-  const found = named(config.repositories, name, 'repository');
-  if (found.directory === undefined) throw notBuiltYet(`repository ${name}`, 'use a directory');
-  return { name, directory: found.directory };
+  const { directory, s3 } = named(config.repositories, name, 'repository');
+  if (s3 === undefined) return { name, directory: directory ?? '' };
+  return {
+    name,
+    s3: {
+      bucket: s3.bucket,
+      prefix: s3.prefix,
+      endpoint: s3.endpoint ?? null,
+      region: s3.region,
+      pathStyle: s3.pathStyle ?? s3.endpoint !== undefined,
+      maxParts: s3.maxParts,
+      partSize: s3.partSize ?? null,
+      credentials: s3.credentials === undefined ? null : credentialReferences(s3.credentials),
+    },
+  };
+}
+
+function credentialReferences(
+  credentials: NonNullable<NonNullable<Config['repositories'][string]['s3']>['credentials']>,
+): S3Credentials {
+  if (!('secret' in credentials)) return { ...credentials, sessionToken: credentials.sessionToken ?? null };
+  const { secret, accessKeyId, secretAccessKey } = credentials;
+  return {
+    accessKeyId: { secret, key: accessKeyId },
+    secretAccessKey: { secret, key: secretAccessKey },
+    sessionToken: null,
+  };
 }
 
 function notBuiltYet(what: string, hint: string): HoldfastError {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, statfs, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { sha256Hex } from '../domain/canonical.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { markerKey } from '../domain/ids.ts';
 import type { StoredObject } from '../domain/manifest.ts';
@@ -65,7 +66,7 @@ class DirectoryRepository implements Repository {
     const id = await this.#mounted();
     return translated(`asking ${this.#root} for its free space`, async () => {
       const { bavail, blocks, bsize } = await statfs(this.#root);
-      return { id, freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+      return { id, freeBytes: bavail * bsize, totalBytes: blocks * bsize, warnings: [] };
     });
   }
 
@@ -128,16 +129,19 @@ class DirectoryRepository implements Repository {
     }
   }
 
-  async put(key: string, owner: StageOwner, body: Uint8Array, signal: AbortSignal): Promise<StoredObject> {
+  async stageSmall(key: string, owner: StageOwner, body: Uint8Array, signal: AbortSignal): Promise<Staged> {
     const writer = await this.stage(key, owner, signal);
-    let staged: Staged;
     try {
       await writer.write(body);
-      staged = await writer.finish();
+      return await writer.finish();
     } catch (error) {
       await writer.abort();
       throw error;
     }
+  }
+
+  async put(key: string, owner: StageOwner, body: Uint8Array, signal: AbortSignal): Promise<StoredObject> {
+    const staged = await this.stageSmall(key, owner, body, signal);
     try {
       return await this.publish(staged);
     } catch (error) {
@@ -146,14 +150,18 @@ class DirectoryRepository implements Repository {
     }
   }
 
-  async *readStaged(staged: Staged, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async readStagedText(staged: Staged): Promise<string> {
     const { stagedPath } = this.#placesOf(staged);
-    await this.#look(splitKey(staged.key).folder);
-    const place = { ...this.#at(staged.key), path: stagedPath };
-    const found = yield* readObject(place, { offset: 0, length: staged.bytes }, signal);
-    if (found) return;
-    await this.#mounted();
-    throw gone(staged.key);
+    return translated(`reading what is staged of ${staged.key} in ${this.#root}`, async () => {
+      await this.#look(splitKey(staged.key).folder);
+      const text = await readSmall({ ...this.#at(staged.key), path: stagedPath });
+      if (text === undefined) {
+        await this.#mounted();
+        throw gone(staged.key);
+      }
+      if (sha256Hex(text) === staged.sha256) return text;
+      throw damaged(this.#at(staged.key), 'reads back differently from what was staged');
+    });
   }
 
   async *read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -220,6 +228,11 @@ class DirectoryRepository implements Repository {
       await unlessMissing(unlink(path));
       await syncDirectory(dirname(path));
     });
+  }
+
+  localPath(key: string): string {
+    checkKey(key);
+    return pathOf(this.#root, key);
   }
 
   /** The repository's id. Throws StoreNotMounted where it isn't there, or isn't the one that was there before. */

@@ -18,14 +18,27 @@ export interface Repository {
   /**
    * Opens an object for writing that nobody sees yet. `owner` names the run and attempt, so that what an earlier
    * attempt left behind can be found and swept.
+   * @param hint.expectedBytes how long it may become; only a hint, wrong by any factor it costs memory or requests
    */
-  stage(key: string, owner: StageOwner, signal: AbortSignal): Promise<StageWriter>;
+  stage(
+    key: string,
+    owner: StageOwner,
+    signal: AbortSignal,
+    hint?: { readonly expectedBytes?: number | undefined },
+  ): Promise<StageWriter>;
+
+  /** Stages a small object (up to 64 MiB) in one go. Leaves nothing staged when it fails. */
+  stageSmall(key: string, owner: StageOwner, body: Uint8Array, signal: AbortSignal): Promise<Staged>;
+
+  /** What stageSmall was given, as text. ObjectDamaged if it is something else now, or gone. */
+  readStagedText(staged: Staged): Promise<string>;
 
   /**
-   * Makes a staged object visible under its key, after having read its bytes back. Idempotent: published before with
-   * the same bytes is success, also after a crash. NameTaken if other bytes lie there; the staged object then stays.
-   * ObjectDamaged if what was staged is not what is read back, or is gone. Reading back takes as long as reading does:
-   * `watch` hears of it.
+   * Makes a staged object visible under its key, after having made sure that the store holds the bytes that were
+   * written (a directory: by reading them back; S3: by the size and MD5 of every part). Idempotent: published before
+   * with the same bytes is success, also after a crash. NameTaken if other bytes lie there; the staged object then
+   * stays. ObjectDamaged if what was staged is not what the store holds, or is gone. This may take as long as reading
+   * does: `watch` hears of it.
    */
   publish(staged: Staged, watch?: Watch): Promise<StoredObject>;
 
@@ -40,9 +53,6 @@ export interface Repository {
 
   /** Stage and publish in one go, for small objects. Leaves nothing staged when it fails. */
   put(key: string, owner: StageOwner, body: Uint8Array, signal: AbortSignal): Promise<StoredObject>;
-
-  /** A staged object's bytes, for those who made it. */
-  readStaged(staged: Staged, signal: AbortSignal): AsyncIterable<Uint8Array>;
 
   /** Bytes [offset, offset + length) of an object, or all of it. NoSuchBackup if it isn't there; ObjectDamaged if it is shorter. */
   read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>;
@@ -59,8 +69,17 @@ export interface Repository {
    */
   list(prefix: string): AsyncIterable<ListedObject>;
 
-  /** Removes an object for good. What isn't there is no error. */
+  /**
+   * Removes an object for good, with every version that the store keeps of it. What isn't there is no error.
+   * ObjectLocked where the store's object lock, or a legal hold, keeps it.
+   */
   remove(key: string): Promise<void>;
+
+  /**
+   * Where a published object lies as a file that programs on this machine can read and seek in; undefined where it
+   * doesn't. InvalidArgument for what isn't a key. Says nothing about whether it is there.
+   */
+  localPath(key: string): string | undefined;
 }
 
 export interface StageWriter {
@@ -131,4 +150,6 @@ export interface RepositoryState {
   readonly id: string;
   readonly freeBytes: number | null;
   readonly totalBytes: number | null;
+  /** What the store can't promise, a sentence each: to be said loudly, and written into every backup's manifest. */
+  readonly warnings: readonly string[];
 }
