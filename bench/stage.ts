@@ -9,7 +9,7 @@ import type { Dependencies } from '../src/activities/dependencies.ts';
 import type { Working } from '../src/activities/working.ts';
 import { parseConfig, type Config } from '../src/domain/config.ts';
 import { findTool } from '../src/process/environment.ts';
-import { openDirectory } from '../src/storage/directory.ts';
+import { openRepository } from '../src/storage/open.ts';
 import { initialiseDirectory } from '../src/storage/initialise.ts';
 import { findCompressors } from '../src/streams/compress.ts';
 
@@ -77,8 +77,9 @@ export async function openStage(major: PostgresMajor): Promise<Stage> {
       giveBack: () => Promise.resolve(),
     },
     isServed: () => Promise.resolve(true),
-    openRepository: (spec) => openDirectory(spec),
+    openRepository: (spec) => openRepository(spec, () => Promise.resolve(server.password)),
     compressors: await findCompressors((name) => findTool(name, path), new AbortController().signal),
+    scratch: join(directory, '..', 'scratch'),
     toolPlaces: ({ tools }) => ({ configured: tools.postgres, path }),
     secret: () => Promise.resolve(server.password),
     failpoint: () => Promise.resolve(),

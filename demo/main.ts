@@ -62,6 +62,11 @@ async function run(world: World): Promise<void> {
     () => world.addPostgres('demo', { major }),
     ({ port }) => `127.0.0.1:${String(port)}`,
   );
+  await story.step(
+    'an S3 store is up, versitygw',
+    () => world.addS3('offsite'),
+    ({ endpoint, bucket }) => `${endpoint}, bucket ${bucket}`,
+  );
   await story.step(`sample databases ${databases.join(', ')}`, () => createSample(server));
   await world.configure({
     installation: 'demo',
@@ -75,6 +80,13 @@ async function run(world: World): Promise<void> {
         schedule: '0 2 * * *',
         keep: { last: 2 },
       },
+      'demo-offsite': {
+        cluster: 'demo',
+        method: 'pg_dump',
+        repository: 'offsite',
+        schedule: '30 2 * * *',
+        keep: { days: 30 },
+      },
     },
   });
   const worker = await story.step(
@@ -82,17 +94,25 @@ async function run(world: World): Promise<void> {
     () => world.startWorker(),
     ({ healthUrl }) => `health ${healthUrl}/readyz`,
   );
-  const applied = await story.step('holdfast apply: the schedule demo/demo-daily', () =>
+  const applied = await story.step('holdfast apply: the schedules demo/demo-daily and demo/demo-offsite', () =>
     expectOk(world.holdfast('apply')),
   );
   story.quote(applied.stdout);
 
-  for (const turn of ['first', 'second', 'third']) {
-    await story.step(
-      `${turn} backup, by the schedule`,
-      () => triggerAndWait(world),
-      (id) => id,
+  const turns = [
+    ['first', 'demo-daily', 'pg_dumpall to the directory'],
+    ['second', 'demo-offsite', 'pg_dump to S3'],
+    ['third', 'demo-daily', 'to the directory again'],
+    ['fourth', 'demo-daily', 'and again'],
+  ] as const;
+  const ids: string[] = [];
+  for (const [turn, policy, where] of turns) {
+    const id = await story.step(
+      `${turn} backup, by the schedule, ${where}`,
+      () => triggerAndWait(world, policy),
+      (made) => made,
     );
+    ids.push(id);
     await sleep(1_100); // names have seconds
   }
   story.quote((await expectOk(world.holdfast('backups', 'list'))).stdout);
@@ -161,6 +181,18 @@ async function run(world: World): Promise<void> {
     );
     await handle.result();
   });
+  const [, offsite = ''] = ids;
+  await story.step('one table of another database, out of the S3 backup, into a new schema beside the live one', () =>
+    expectOk(
+      world.holdfast(
+        ...['restore', '--cluster', 'demo', '--backup', offsite, '--database', 'app'],
+        ...['--table', 'app.endpoints', '--into-schema', 'rescued'],
+      ),
+    ),
+  );
+  story.say(
+    `app.rescued.endpoints: ${(await server.psql('app', 'SELECT count(*) FROM rescued.endpoints')).trim()} rows`,
+  );
   const left = await server.psql('postgres', "SELECT string_agg(datname, ', ' ORDER BY datname) FROM pg_database");
   story.say(`databases now: ${left.trim()}`);
   story.say(
@@ -169,11 +201,11 @@ async function run(world: World): Promise<void> {
 }
 
 /** Fires the schedule now instead of at two in the morning, and waits for the backup that it starts. */
-async function triggerAndWait(world: World): Promise<string> {
+async function triggerAndWait(world: World, policy: string): Promise<string> {
   const { client } = world;
-  const schedule = client.schedule.getHandle('demo/demo-daily');
+  const schedule = client.schedule.getHandle(`demo/${policy}`);
   const known = new Set((await schedule.describe()).info.recentActions.map(({ action }) => action.workflow.workflowId));
-  await expectOk(world.temporalCommand('schedule', 'trigger', '--schedule-id', 'demo/demo-daily'));
+  await expectOk(world.temporalCommand('schedule', 'trigger', '--schedule-id', `demo/${policy}`));
   for (;;) {
     const started = (await schedule.describe()).info.recentActions.find(
       ({ action }) => !known.has(action.workflow.workflowId),

@@ -13,6 +13,7 @@ import { stringify } from 'yaml';
 import { freePort } from './free-port.ts';
 import { end, hasEnded, raise } from './offspring.ts';
 import { startPostgres, type PostgresServer, type PostgresWishes } from './postgres-server.ts';
+import { startS3, type S3Server, type S3Wishes } from './s3-server.ts';
 import { makeScratch } from './scratch.ts';
 import {
   startTemporalServer,
@@ -58,6 +59,10 @@ export interface World {
   addPostgres(name: string, wishes: PostgresWishes): Promise<PostgresServer>;
   /** Writes the configuration: this world's repository `nas` and its servers, and what is given here. */
   configure(more: Readonly<Record<string, unknown>>): Promise<void>;
+  /** A real S3 server with an empty bucket; `configure` makes it a repository of this name. Workers get its keys. */
+  addS3(name: string, wishes?: S3Wishes): Promise<S3Server>;
+  /** Workers and commands that start from now on get these keys. */
+  useKeys(name: string, keys: Pick<S3Server, 'accessKeyId' | 'secretAccessKey'>): void;
   startWorker(wishes?: WorkerWishes): Promise<WorkerProcess>;
   /** Runs `holdfast …` as a user would. */
   holdfast(...args: readonly string[]): Promise<Spoken>;
@@ -85,6 +90,7 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
   const client = new Client({ connection, namespace: temporal.namespace });
   const servers = new Map<string, PostgresServer>();
   const workers: ChildProcess[] = [];
+  const buckets = new Map<string, S3Server>();
   const passwords: Record<string, string> = {};
   const environment = (): Record<string, string> => ({
     PATH: process.env['PATH'] ?? '',
@@ -110,6 +116,16 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
       passwords[passwordVariable(name)] = server.password;
       return server;
     },
+    async addS3(name, s3Wishes) {
+      const server = await startS3(s3Wishes);
+      buckets.set(name, server);
+      world.useKeys(name, server);
+      return server;
+    },
+    useKeys(name, { accessKeyId, secretAccessKey }) {
+      passwords[keyVariable(name, 'ID')] = accessKeyId;
+      passwords[keyVariable(name, 'SECRET')] = secretAccessKey;
+    },
     async configure(more) {
       const clusters = Object.fromEntries(
         [...servers].map(([name, { host, port, user }]) => [
@@ -118,16 +134,22 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
         ]),
       );
       const postgres = Object.fromEntries([...servers.values()].map(({ major, binDir }) => [String(major), binDir]));
+      const repositories = {
+        nas: { directory: repository },
+        ...Object.fromEntries([...buckets].map(([name, server]) => [name, { s3: s3Section(name, server) }])),
+      };
       const config = {
         installation: 'world',
-        repositories: { nas: { directory: repository } },
+        repositories,
         clusters,
         tools: { postgres },
         ...more,
       };
       await writeFile(configFile, stringify(config));
-      const { code, stderr } = await world.holdfast('repositories', 'init', 'nas');
-      if (code !== 0) throw new Error(`the repository was not initialised: ${stderr}`);
+      for (const name of Object.keys(repositories)) {
+        const { code, stderr } = await world.holdfast('repositories', 'init', name);
+        if (code !== 0) throw new Error(`repository ${name} was not initialised: ${stderr}`);
+      }
     },
     async startWorker({ failpoints, slots = 2, args = [], environment: more = {} } = {}) {
       const port = await freePort();
@@ -163,6 +185,7 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
     async stop() {
       for (const worker of workers) if (!hasEnded(worker)) await end(worker, 'SIGKILL');
       for (const server of servers.values()) await server.stop('immediate');
+      for (const server of buckets.values()) await server.stop();
       await connection.close();
       await temporal.stop();
       if (wishes.keep !== true) await rm(directory, { recursive: true, force: true });
@@ -170,6 +193,16 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
   };
   return world;
 }
+
+const keyVariable = (name: string, part: 'ID' | 'SECRET') => `${name.toUpperCase().replaceAll('-', '_')}_${part}`;
+
+/** As a holdfast.yaml has it: the keys by reference. */
+const s3Section = (name: string, { bucket, endpoint, region }: S3Server) => ({
+  bucket,
+  endpoint,
+  region,
+  credentials: { accessKeyId: { env: keyVariable(name, 'ID') }, secretAccessKey: { env: keyVariable(name, 'SECRET') } },
+});
 
 const passwordVariable = (name: string) => `${name.toUpperCase().replaceAll('-', '_')}_PASSWORD`;
 

@@ -31,13 +31,15 @@ const { debianPackagesMissing, installDebianPackages } = await import('./setup/d
 const { installPackages, packagesMissing } = await import('./setup/node-packages.mjs');
 const { installRoots, rootsExcused, rootsMissing } = await import('./setup/postgres-roots.mjs');
 const { installTemporal } = await import('./setup/temporal.mjs');
-const { availableMajors, cacheDirectory, findTemporal } = await import('./setup/places.mjs');
+const { installVersitygw } = await import('./setup/versitygw.mjs');
+const { availableMajors, cacheDirectory, findTemporal, findVersitygw } = await import('./setup/places.mjs');
 
 /** In this order: the Debian packages bring what the rest is made with, the npm packages the SDK's download. */
 const needs = [
   { missing: () => nonEmpty(debianPackagesMissing(purpose)), install: installDebianPackages },
   { missing: packagesMissing, install: installPackages },
   { missing: () => findTemporal() === undefined, install: installTemporal },
+  { missing: () => findVersitygw() === undefined, install: installVersitygw },
   { missing: () => purpose !== 'demo' && nonEmpty(rootsMissing()), install: installRoots },
 ];
 
@@ -79,7 +81,7 @@ function announce() {
   const without = excused.length === 0 ? '' : `; without PostgreSQL ${excused.join(', ')}, whose tests are left out`;
   const seconds = (performance.now() / 1000).toFixed(1);
   process.stdout.write(
-    `set-up: all there after ${seconds} s: ${source}, PostgreSQL ${availableMajors().join(', ')}${without}\n`,
+    `set-up: all there after ${seconds} s: ${source}, S3 by ${findVersitygw()}, PostgreSQL ${availableMajors().join(', ')}${without}\n`,
   );
 }
 

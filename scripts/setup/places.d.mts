@@ -6,6 +6,7 @@ export type FoundTemporal =
   | { readonly source: 'given'; readonly address: string; readonly binary: string | undefined }
   | { readonly source: 'path' | 'cache'; readonly binary: string };
 export function findTemporal(): FoundTemporal | undefined;
+export function findVersitygw(): string | undefined;
 export function postgresRoot(major: number): string;
 export function postgresRootExcuse(major: number): string;
 export function nativeMajors(): number[];

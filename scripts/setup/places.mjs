@@ -41,6 +41,21 @@ export function findTemporal() {
   return { source: onPath === undefined ? 'cache' : 'path', binary };
 }
 
+/** Where set-up leaves the `versitygw` binary that it built. */
+export function cachedVersitygw() {
+  return join(cacheDirectory(), 'bin', 'versitygw');
+}
+
+/** The S3 server binary to start, the one on PATH before the built one; nothing: set-up must build it. */
+export function findVersitygw() {
+  return findProgram('versitygw') ?? [cachedVersitygw()].find(isProgram);
+}
+
+/** The `go` command, also where Go's own archive unpacks to, often without being put on PATH. */
+export function findGo() {
+  return findProgram('go') ?? ['/usr/local/go/bin/go'].find(isProgram);
+}
+
 /** A PostgreSQL from another Debian release, unpacked for use without chroot. */
 export function postgresRoot(major) {
   return join(cacheDirectory(), 'roots', String(major));

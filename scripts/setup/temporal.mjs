@@ -1,17 +1,15 @@
 /** A Temporal server binary in the cache: the SDK's download, else a build from source. */
-import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { readdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
-import { cachedTemporal, findProgram } from './places.mjs';
+import { cachedTemporal, findGo } from './places.mjs';
 import { say, step } from './progress.mjs';
 import { run, Unavailable } from './run.mjs';
 import { inWorkshop } from './workshop.mjs';
 
 /** The newest tag that `go install` takes (later ones have a `replace` in their go.mod). */
 const MODULE = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';
-/** Where Go's own archive unpacks to, often without being put on PATH. */
-const UNPACKED_GO = '/usr/local/go/bin/go';
 const DOWNLOAD_TIMEOUT_MS = 20_000;
 
 /** Leaves a whole `temporal` in the cache or nothing: it is made beside and moved into place. */
@@ -38,7 +36,7 @@ async function download(workshop) {
 }
 
 async function build(workshop) {
-  const go = findProgram('go') ?? (existsSync(UNPACKED_GO) ? UNPACKED_GO : undefined);
+  const go = findGo();
   if (go === undefined) {
     throw new Unavailable(
       [

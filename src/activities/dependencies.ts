@@ -19,6 +19,8 @@ export interface Dependencies {
   readonly openRepository: (spec: RepositorySpec) => Repository;
   readonly compressors: Compressors;
   readonly toolPlaces: (config: Config) => ToolPlaces;
+  /** Where archives may lie for a while that pg_restore has to seek in. */
+  readonly scratch: string;
   /** Reads a secret's value. Throws ConfigurationInvalid that names where it should be. */
   readonly secret: (reference: SecretReference) => Promise<string>;
   /** Does nothing; tests make it kill the worker or fail at a named point. */

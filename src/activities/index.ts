@@ -2,6 +2,7 @@ import type { Dependencies } from './dependencies.ts';
 import { withTypedFailures } from './failures.ts';
 import { planRestore, type PlanInput } from './plan-restore.ts';
 import { pruneBackups, type PruneInput } from './prune-backups.ts';
+import { moveIntoSchema } from './move-into-schema.ts';
 import { controlActivities as namesAndLeases } from './resolve.ts';
 import { abandonCluster, finishCluster, restoreCluster } from './restore-cluster.ts';
 import { dropCopy, loadCopy, nameCopy, verifyCopy, type CopyInput } from './restore-copy.ts';
@@ -14,6 +15,14 @@ import {
   type SweepInput,
   type VerifyInput,
 } from './site-backup.ts';
+import {
+  publishManifest,
+  surveyForAdoption,
+  surveyForRestore,
+  type PublishInput,
+  type SurveyForAdoption,
+  type SurveyForRestore,
+} from './survey-dump.ts';
 import {
   planSwap,
   release,
@@ -34,6 +43,7 @@ export type { PlannedRestore } from './plan-restore.ts';
 export type { PruneResult } from './prune-backups.ts';
 export type { LoadedCopy } from './restore-copy.ts';
 export type { SwapActivityInput, Swapped } from './swap-copy.ts';
+export type { SurveyedDump } from './survey-dump.ts';
 export type { TakenBackup } from './take-backup.ts';
 export type { Dependencies } from './dependencies.ts';
 
@@ -44,8 +54,9 @@ export const controlActivities = (deps: Dependencies) => withTypedFailures(names
 export const siteActivities = (deps: Dependencies) =>
   withTypedFailures({
     preflightBackup: (input: { readonly spec: BackupSpec }) => working('preflight', () => preflightBackup(deps, input)),
+    publishManifest: (input: PublishInput) => working('publish', (work) => publishManifest(deps, input, work)),
     commitBackup: (input: CommitInput) => working('commit', (work) => commitBackup(deps, input, work)),
-    sweepStaged: (input: SweepInput) => working('sweep', () => sweepStaged(deps, input)),
+    sweepStaged: (input: SweepInput) => working('sweep', (work) => sweepStaged(deps, input, work)),
     pruneBackups: (input: PruneInput) => working('prune', (work) => pruneBackups(deps, input, work)),
     planRestore: (input: PlanInput) => working('plan', () => planRestore(deps, input)),
     planSwap: (input: PlanSwapInput) => working('plan the swap', () => planSwap(deps, input)),
@@ -65,9 +76,13 @@ export const siteActivities = (deps: Dependencies) =>
 export const bytesActivities = (deps: Dependencies) =>
   withTypedFailures({
     takeBackup: (input: TakeInput) => working('dump', (work) => takeBackup(deps, input, work)),
+    surveyForAdoption: (input: SurveyForAdoption) => working('survey', (work) => surveyForAdoption(deps, input, work)),
+    surveyForRestore: (input: SurveyForRestore) => working('survey', (work) => surveyForRestore(deps, input, work)),
     verifyBackup: (input: VerifyInput) => working('verify', (work) => verifyBackup(deps, input, work)),
     loadCopy: (input: CopyInput) => working('load', (work) => loadCopy(deps, input, work)),
     verifyCopy: (input: CopyInput) => working('compare', (work) => verifyCopy(deps, input, work)),
+    moveIntoSchema: (input: CopyInput & { readonly oid: number }) =>
+      working('put into the schema', (work) => moveIntoSchema(deps, input, input.oid, work)),
     restoreCluster: (input: CopyInput) => working('restore the cluster', (work) => restoreCluster(deps, input, work)),
   });
 

@@ -2,22 +2,43 @@ import { findBackup, type Backup, type Catalog } from '../domain/catalog.ts';
 import { digestOf, type Json } from '../domain/canonical.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { besideName } from '../domain/ids.ts';
-import { partOf, totalBytes, type DatabaseRecord, type Manifest } from '../domain/manifest.ts';
-import { backupObstacles, clusterObstacles, databaseObstacles } from '../domain/obstacles.ts';
-import type { RestoreFacts, RestorePlan } from '../domain/plan.ts';
-import type { PreflightFacts, TargetServerFacts } from '../domain/restore-report.ts';
+import type { RestoreArgument } from '../domain/arguments.ts';
+import type { Selection } from '../domain/dump-survey.ts';
+import { partOf, totalBytes, type DatabaseRecord, type Manifest, type Origin } from '../domain/manifest.ts';
+import {
+  backupObstacles,
+  clusterObstacles,
+  databaseObstacles,
+  originObstacles,
+  extractObstacles,
+  notInBackupObstacles,
+} from '../domain/obstacles.ts';
+import { flawsOf } from '../domain/psql-flaws.ts';
+import type { Obstacle, RestoreFacts, RestorePlan } from '../domain/plan.ts';
+import { listed, type PreflightFacts, type TargetServerFacts } from '../domain/restore-report.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { RepositorySpec, RestoreSpec } from '../domain/specs.ts';
 import { withSession, type Server, type Session } from '../postgres/connection.ts';
+import { notInBackup, preflightExtract } from '../postgres/extract/preflight.ts';
 import { preflight, preflightCluster } from '../postgres/restore/preflight.ts';
 import { readProperties } from '../postgres/swap/properties.ts';
-import { readCatalog, readManifest } from '../storage/catalog.ts';
+import { findTools } from '../postgres/tools.ts';
+import { readCatalog, readManifest, readSurvey } from '../storage/catalog.ts';
+import type { Repository } from '../storage/repository.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
 import { leftoverNotes } from './leftovers.ts';
 
 export interface PlanInput {
   readonly spec: RestoreSpec;
   readonly run: RunIdentity;
+  /** A dump that is not in the catalog. */
+  readonly surveyed?: Surveyed | undefined;
+}
+
+/** Where what was found in a foreign dump is written down. */
+export interface Surveyed {
+  readonly repository: RepositorySpec;
+  readonly manifestKey: string;
 }
 
 /** A plan, and where the backup lies that it is about. */
@@ -28,15 +49,29 @@ export interface PlannedRestore {
 }
 
 /** Chooses the backup, looks at the target and says what would be done. Changes nothing. */
-export async function planRestore(deps: Dependencies, { spec, run }: PlanInput): Promise<PlannedRestore> {
-  const { repository, backup } = await chooseBackup(deps, spec);
+export async function planRestore(deps: Dependencies, { spec, run, surveyed }: PlanInput): Promise<PlannedRestore> {
+  const { repository, backup } = surveyed ? await readSurveyed(deps, surveyed) : await chooseBackup(deps, spec);
   const server = await serverOf(deps, spec.target);
-  const plan = await withSession(server, {}, (session) =>
-    spec.argument.database === undefined
-      ? planCluster(server, session, spec, run, repository, backup)
-      : planDatabase(session, spec, run, repository, backup, spec.argument.database),
-  );
+  const config = await deps.config();
+  const plan = await withSession(server, {}, async (session) => {
+    const tools = await findTools(session.versionNum, deps.toolPlaces(config));
+    const { database } = spec.argument;
+    const planned =
+      database === undefined
+        ? await planCluster(server, session, spec, run, repository, backup)
+        : await planDatabase(server, session, spec, run, repository, backup, database);
+    const flaws = originObstacles(backup, { psql: tools.version, flaws: flawsOf(tools.version) });
+    return { ...planned, obstacles: [...planned.obstacles, ...flaws] };
+  });
   return { plan, repository, manifestKey: backup.manifestKey };
+}
+
+async function readSurveyed(
+  deps: Dependencies,
+  { repository, manifestKey }: Surveyed,
+): Promise<{ repository: RepositorySpec; backup: Backup }> {
+  const manifest = await readSurvey(deps.openRepository(repository), manifestKey);
+  return { repository, backup: { manifest, manifestKey, verification: 'none' } };
 }
 
 async function chooseBackup(
@@ -70,6 +105,7 @@ async function chooseBackup(
 }
 
 async function planDatabase(
+  server: Server,
   session: Session,
   spec: RestoreSpec,
   run: RunIdentity,
@@ -79,7 +115,8 @@ async function planDatabase(
 ): Promise<RestorePlan> {
   const { manifest } = backup;
   const record = recordOf(manifest, database);
-  const { into, missingRoles } = spec.argument;
+  const { into, intoSchema, missingRoles } = spec.argument;
+  const selection = selectionOf(spec.argument);
   const name = into ?? database;
   const copyName = besideName(name, 'new', run.short);
   const oldName = besideName(name, 'old', run.short);
@@ -87,19 +124,22 @@ async function planDatabase(
     manifest,
     record,
     database: name,
-    freeNames: into === undefined ? [oldName] : [into],
+    freeNames: into !== undefined ? [into] : intoSchema === undefined ? [oldName] : [],
   });
   const live = into === undefined ? facts.live : null;
-  const swap = live !== null;
+  const swap = live !== null && intoSchema === undefined;
+  const chosen = await chosenObstacles(server, spec, run, { live, record, selection });
   return {
     facts: {
       ...commonFacts(spec, run, repository, manifest, facts.target),
-      kind: swap ? 'swap' : 'create',
+      kind: intoSchema !== undefined ? 'schema' : swap ? 'swap' : 'create',
       source: { ...sourceFacts(repository, manifest), takenAt: record.snapshotAt ?? manifest.startedAt },
+      ...(selection === undefined ? {} : { selection }),
+      ...(intoSchema === undefined ? {} : { schema: intoSchema }),
       target: targetFacts(spec, facts.target, name, live?.oid ?? null),
       copyName,
       oldName: swap ? oldName : null,
-      properties: await plannedProperties(session, spec, record, name, swap),
+      properties: intoSchema === undefined ? await plannedProperties(session, spec, record, name, swap) : null,
       createRoles: missingRoles === 'create' ? facts.needs.missingRoles.first : [],
       adopts: null,
     },
@@ -111,6 +151,7 @@ async function planDatabase(
     obstacles: [
       ...backupObstacles(backup),
       ...databaseObstacles(facts, { missingRoles, swap }),
+      ...chosen,
       ...(await leftoverNotes(session, name, run.short)),
     ],
   };
@@ -140,6 +181,35 @@ async function planCluster(
     estimates: estimates(manifest, { readBytes: totalBytes(manifest), facts, sessions: null }),
     obstacles: [...backupObstacles(backup), ...clusterObstacles(facts)],
   };
+}
+
+/** What there is to know about a choice of tables and schemas. */
+async function chosenObstacles(
+  server: Server,
+  { argument }: RestoreSpec,
+  run: RunIdentity,
+  found: {
+    readonly live: PreflightFacts['live'];
+    readonly record: DatabaseRecord;
+    readonly selection: Selection | undefined;
+  },
+): Promise<Obstacle[]> {
+  const { live, record, selection } = found;
+  const { database = '', intoSchema } = argument;
+  if (selection === undefined) return [];
+  if (intoSchema === undefined) return notInBackupObstacles(listed(notInBackup(record.tables, selection)));
+  if (live === null) {
+    return [
+      {
+        weight: 'hopeless',
+        what: `there is no live database '${database}' to put a schema into`,
+        cure: 'restore the tables into a new database with into',
+      },
+    ];
+  }
+  const question = { live: { name: database, oid: live.oid }, schema: intoSchema, record, selection, run: run.short };
+  const facts = await withSession(server, { database }, (session) => preflightExtract(session, question));
+  return extractObstacles(facts, intoSchema);
 }
 
 function recordOf(manifest: Manifest, database: string): DatabaseRecord {
@@ -176,7 +246,16 @@ const sourceFacts = (repository: RepositorySpec, manifest: Manifest): RestoreFac
   backup: manifest.id,
   manifest: digestOf(manifest),
   takenAt: manifest.startedAt,
+  ...(manifest.origin === undefined ? {} : { origin: originFacts(manifest.origin) }),
 });
+
+const originFacts = ({ kind, by, reason, findings, allow }: Origin) => ({ kind, by, reason, findings, allow });
+
+/** undefined: all of it. */
+export function selectionOf({ tables, schemas }: RestoreArgument): Selection | undefined {
+  if (tables === undefined && schemas === undefined) return undefined;
+  return { schemas: schemas ?? [], tables: (tables ?? []).map(({ schema, table }) => [schema, table] as const) };
+}
 
 function targetFacts(
   spec: RestoreSpec,
@@ -233,8 +312,11 @@ function estimates(
 
 /** The manifest that a plan was made from; ObjectDamaged if it is gone or another one lies there now. */
 export async function plannedManifest(deps: Dependencies, planned: PlannedRestore): Promise<Manifest> {
-  const read = await readManifest(deps.openRepository(planned.repository), planned.manifestKey);
-  const found = 'found' in read ? read.found : undefined;
+  const repository = deps.openRepository(planned.repository);
+  const found =
+    planned.plan.facts.source.origin?.kind === 'surveyed'
+      ? await readSurvey(repository, planned.manifestKey)
+      : await manifestAt(repository, planned.manifestKey);
   if (!found || digestOf(found) !== planned.plan.facts.source.manifest) {
     throw new HoldfastError(
       'ObjectDamaged',
@@ -243,4 +325,9 @@ export async function plannedManifest(deps: Dependencies, planned: PlannedRestor
     );
   }
   return found;
+}
+
+async function manifestAt(repository: Repository, manifestKey: string): Promise<Manifest | undefined> {
+  const read = await readManifest(repository, manifestKey);
+  return 'found' in read ? read.found : undefined;
 }

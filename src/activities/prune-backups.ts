@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Backup } from '../domain/catalog.ts';
 import { HoldfastError } from '../domain/errors.ts';
-import { evidenceDirectory, joinKey, manifestSuffix, tombstoneSuffix } from '../domain/ids.ts';
+import { evidenceDirectory, joinKey, manifestSuffix, surveyDirectory, tombstoneSuffix } from '../domain/ids.ts';
 import { judge, type Verdict } from '../domain/retention.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { BackupSpec } from '../domain/specs.ts';
@@ -21,12 +21,16 @@ export interface PruneInput {
 export interface PruneResult {
   readonly removed: readonly string[];
   readonly kept: number;
+  /** Should have gone, and the store's object lock keeps it; the first twenty. */
+  readonly locked?: readonly string[];
   /** Newest first, at most two hundred. */
   readonly verdicts: readonly { readonly id: string; readonly keep: readonly string[] }[];
 }
 
 /** What of a run's temporary files is this old belongs to nobody any more. */
 const staleMs = 48 * 3_600_000;
+/** Surveys of foreign dumps are for one restore, which may wait for its approval. */
+const staleSurveyMs = 30 * 24 * 3_600_000;
 
 /**
  * Judges a policy's backups and removes those that nothing keeps, oldest first, so that an interrupted prune has
@@ -53,20 +57,23 @@ export async function pruneBackups(
       : judge(own, spec.keep, facts);
   const going = verdicts.filter(({ keep }) => keep.length === 0).map(({ backup }) => backup);
   const removed: string[] = [];
+  const locked: string[] = [];
   if (!dryRun) {
     await finishBegunRemovals(repository, spec, signal);
     for (const backup of going.toReversed()) {
       signal.throwIfAborted();
       await deps.failpoint('prune:before');
-      await remove(deps, repository, backup, run, signal);
-      removed.push(backup.manifest.id);
+      const gone = await unlessLocked(remove(deps, repository, backup, run, signal));
+      (gone ? removed : locked).push(backup.manifest.id);
       report({ doing: `removed ${backup.manifest.id}`, done: removed.length, total: going.length });
     }
     await sweepStale(repository);
+    await removeOldSurveys(repository, spec.source.cluster);
   }
   return {
     removed: dryRun ? going.map(({ manifest }) => manifest.id) : removed,
     kept: verdicts.length - going.length,
+    ...(locked.length === 0 ? {} : { locked: locked.slice(0, 20) }),
     verdicts: verdicts.slice(0, 200).map(({ backup, keep }) => ({ id: backup.manifest.id, keep })),
   };
 }
@@ -112,6 +119,17 @@ async function remove(
   await bury(repository, key, tombstone, deps.failpoint);
 }
 
+/** false: the store's object lock kept something of it. */
+async function unlessLocked(removal: Promise<void>): Promise<boolean> {
+  try {
+    await removal;
+    return true;
+  } catch (error) {
+    if (error instanceof HoldfastError && error.type === 'ObjectLocked') return false;
+    throw error;
+  }
+}
+
 async function bury(
   repository: Repository,
   key: string,
@@ -132,7 +150,10 @@ async function finishBegunRemovals(repository: Repository, spec: BackupSpec, sig
   for await (const { key } of repository.list(prefix)) {
     signal.throwIfAborted();
     if (!key.endsWith(tombstoneSuffix)) continue;
-    await bury(repository, key, readTombstone(key, await repository.readText(key), prefix), () => Promise.resolve());
+    const tombstone = readTombstone(key, await repository.readText(key), prefix);
+    // Still a backup, because its removal was cut short at once, or the store keeps it: it is judged like the others.
+    if ((await repository.size(tombstone.manifest)) !== undefined) continue;
+    await unlessLocked(bury(repository, key, tombstone, () => Promise.resolve()));
   }
 }
 
@@ -162,7 +183,13 @@ function parseJson(text: string | undefined): unknown {
 const tombstoneKey = (manifestKey: string) => `${manifestKey.slice(0, -manifestSuffix.length)}${tombstoneSuffix}`;
 
 async function sweepStale(repository: Repository): Promise<void> {
-  for await (const { run, modifiedAt } of repository.listStaged()) {
-    if (Date.now() - modifiedAt.getTime() > staleMs) await repository.sweep({ run });
-  }
+  const stale = new Set<string>();
+  for await (const { run, modifiedAt } of repository.listStaged())
+    if (Date.now() - modifiedAt.getTime() > staleMs) stale.add(run);
+  for (const run of stale) await repository.sweep({ run });
+}
+
+async function removeOldSurveys(repository: Repository, cluster: string): Promise<void> {
+  for await (const { key, modifiedAt } of repository.list(`${surveyDirectory(cluster)}/`))
+    if (Date.now() - modifiedAt.getTime() > staleSurveyMs) await unlessLocked(repository.remove(key));
 }

@@ -1,5 +1,6 @@
 import type { CopyReport } from '../domain/plan.ts';
 import { clusterCopyReport } from '../domain/restore-report.ts';
+import { partOf, type Manifest, type Part } from '../domain/manifest.ts';
 import { assertSameTarget } from '../domain/specs.ts';
 import { withSession } from '../postgres/connection.ts';
 import {
@@ -7,8 +8,9 @@ import {
   finishCluster as removeMarks,
   restoreCluster as restoreWhole,
 } from '../postgres/restore/cluster.ts';
-import { findTools } from '../postgres/tools.ts';
-import { verified } from '../streams/verified.ts';
+import { findTools, type Tools } from '../postgres/tools.ts';
+import { localArchive } from './archive-files.ts';
+import { judged, plainPart, restoreJobs, storedPart, type Source } from './content.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
 import { plannedManifest } from './plan-restore.ts';
 import type { CopyInput } from './restore-copy.ts';
@@ -27,20 +29,25 @@ export async function restoreCluster(
   assertSameTarget(config, spec.target);
   const manifest = await plannedManifest(deps, planned);
   const server = await serverOf(deps, spec.target);
-  const repository = deps.openRepository(planned.repository);
   const versionNum = await withSession(server, { signal }, (session) => Promise.resolve(session.versionNum));
+  const tools = await findTools(versionNum, deps.toolPlaces(config));
+  const source: Source = {
+    repository: deps.openRepository(planned.repository),
+    manifest,
+    compressors: deps.compressors,
+    scratch: deps.scratch,
+    owner: { run: run.short, attempt: 1 },
+    signal,
+  };
   const found = await restoreWhole({
     server,
-    tools: await findTools(versionNum, deps.toolPlaces(config)),
+    tools,
     compressors: deps.compressors,
-    manifest,
+    manifest: asRead(manifest),
     run: run.short,
-    read: ({ object, offset, length, sha256, name, database }) =>
-      verified(repository.read(object, { offset, length }, signal), {
-        name: `${object}, ${name}${database === undefined ? '' : ` of '${database}'`}`,
-        bytes: length,
-        sha256,
-      }),
+    read: (part) => readPart(source, part, tools),
+    archive: (part) => localArchive({ ...source, part, objects: manifest.objects }),
+    jobs: restoreJobs,
     sessions,
     signal,
     onProgress: ({ phase, database, bytes, totalBytes, databasesDone, databasesTotal }) => {
@@ -55,6 +62,22 @@ export async function restoreCluster(
     failpoint: (name) => deps.failpoint(`cluster:${name}`),
   });
   return clusterCopyReport(found);
+}
+
+/** What others made is read and judged here, and so comes unpacked. */
+function asRead(manifest: Manifest): Manifest {
+  if (manifest.origin === undefined) return manifest;
+  const parts = manifest.parts.map((part) =>
+    part.within === undefined ? part : { ...part, compression: 'none' as const },
+  );
+  return { ...manifest, parts };
+}
+
+function readPart(source: Source, part: Part, tools: Tools): AsyncIterable<Uint8Array> {
+  if (source.manifest.origin === undefined) return storedPart(source, part);
+  // The part as the manifest has it: what is handed out is unpacked, what lies there isn't.
+  const stored = partOf(source.manifest, part.name, part.database) ?? part;
+  return part.name === 'content' ? judged(source, stored, tools, undefined) : plainPart(source, stored);
 }
 
 /** Takes away the marks by which a retry would have known what is done. */

@@ -1,5 +1,7 @@
 import type { DatabaseRecord, Manifest } from '../domain/manifest.ts';
 import { partOf } from '../domain/manifest.ts';
+import { toldProperties } from '../domain/foreign.ts';
+import { selects, type Selection } from '../domain/dump-survey.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import type { CopyReport } from '../domain/plan.ts';
 import { copyReport } from '../domain/restore-report.ts';
@@ -7,13 +9,11 @@ import type { RunIdentity } from '../domain/run.ts';
 import type { RestoreSpec } from '../domain/specs.ts';
 import { quoteIdent, type Server, type Session } from '../postgres/connection.ts';
 import { connectBeside, createCopy, dropCopy as dropOwnCopy, markLoaded } from '../postgres/restore/beside.ts';
-import { load } from '../postgres/restore/load.ts';
 import { publishCopy } from '../postgres/restore/publish.ts';
 import { analyzeDatabase } from '../postgres/restore/analyze.ts';
 import { verifyDatabase } from '../postgres/restore/verify.ts';
 import { findTools } from '../postgres/tools.ts';
-import { compressorFor } from '../streams/compress.ts';
-import { verified } from '../streams/verified.ts';
+import { loadContent } from './content.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
 import { plannedManifest, type PlannedRestore } from './plan-restore.ts';
 import type { Working } from './working.ts';
@@ -49,7 +49,6 @@ export async function loadCopy(
       `backup ${manifest.id} has no content of '${record.name}'`,
       'choose another backup',
     );
-  const repository = deps.openRepository(planned.repository);
   const session = await connectBeside(server, avoid, { applicationName: `holdfast restore ${run.short}`, signal });
   try {
     const tools = await findTools(session.versionNum, deps.toolPlaces(await deps.config()));
@@ -62,21 +61,23 @@ export async function loadCopy(
       tablespace: record.tablespace === 'pg_default' ? null : record.tablespace,
     });
     await deps.failpoint('load:created');
-    const loaded = await load({
+    const source = {
+      repository: deps.openRepository(planned.repository),
+      manifest,
+      compressors: deps.compressors,
+      scratch: deps.scratch,
+      owner: { run: run.short, attempt: 1 },
+      signal,
+    };
+    const loaded = await loadContent(source, {
       server,
       tools,
       database: copyName,
       oid: copy.oid,
-      stored: verified(repository.read(content.object, { offset: content.offset, length: content.length }, signal), {
-        name: `${content.object}, database '${record.name}'`,
-        bytes: content.length,
-        sha256: content.sha256,
-      }),
-      compressor: content.compression === 'none' ? undefined : compressorFor(deps.compressors, content.compression),
-      dumpVersion: manifest.tools['pg_dump'] ?? manifest.server.version,
-      signal,
+      part: content,
+      selection: planned.plan.facts.selection,
       onProgress: (bytes) => {
-        report({ doing: `loading ${record.name}`, bytes, totalBytes: content.length });
+        report({ doing: `loading ${record.name}`, bytes, totalBytes: content.within?.length ?? content.length });
       },
     });
     await deps.failpoint('load:loaded');
@@ -100,7 +101,7 @@ export async function verifyCopy(
   { spec, planned }: CopyInput,
   { signal, report }: Working,
 ): Promise<CopyReport> {
-  const { server, record, copyName } = await situation(deps, spec, planned);
+  const { server, manifest, record, copyName } = await situation(deps, spec, planned);
   const onProgress =
     (doing: string) =>
     ({ tablesDone, tablesTotal }: { readonly tablesDone: number; readonly tablesTotal: number }) => {
@@ -117,12 +118,25 @@ export async function verifyCopy(
   const found = await verifyDatabase({
     server,
     database: copyName,
-    record,
+    record: expectedOf(record, planned.plan.facts.selection),
+    // A dump that others made doesn't tell of everything that it holds.
+    othersMayBeThere: manifest.origin !== undefined,
     sessions,
     signal,
     onProgress: onProgress(`comparing ${copyName} with the manifest`),
   });
   return copyReport(found);
+}
+
+/** What the copy should hold: every table, and rows in those that were chosen. */
+function expectedOf(record: DatabaseRecord, selection: Selection | undefined): DatabaseRecord {
+  if (selection === undefined) return record;
+  const tables = record.tables.map(([schema, name, rows]): DatabaseRecord['tables'][number] => [
+    schema,
+    name,
+    rows === null || selects(selection, schema, name) ? rows : 0,
+  ]);
+  return { ...record, tables };
 }
 
 export interface NamedCopy {
@@ -140,7 +154,7 @@ export async function nameCopy(
 ): Promise<NamedCopy> {
   const { server, manifest, record, copyName, avoid } = await situation(deps, spec, planned);
   const finalName = planned.plan.facts.target.database ?? record.name;
-  const { properties } = record;
+  const properties = manifest.origin === undefined ? record.properties : toldProperties(record, server.user);
   if (properties === null) {
     throw new HoldfastError(
       'ObjectDamaged',

@@ -6,8 +6,11 @@ import type { BackupSpec, RepositorySpec } from '../domain/specs.ts';
 import { withSession } from '../postgres/connection.ts';
 import { findTools } from '../postgres/tools.ts';
 import { readManifest } from '../storage/catalog.ts';
+import type { Repository, Staged } from '../storage/repository.ts';
 import { compressorFor } from '../streams/compress.ts';
+import { verify } from '../streams/verified.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
+import { stagedObjects } from './staged-list.ts';
 import type { TakenBackup } from './take-backup.ts';
 import { verifyStored } from './verify-stored.ts';
 import type { Working } from './working.ts';
@@ -30,7 +33,7 @@ export interface CommitInput {
 }
 
 /**
- * Publishes the bytes, then the manifest, which is what makes it a backup. Done again after a crash it finds what it
+ * Publishes the files, then the manifest, which is what makes it a backup. Done again after a crash it finds what it
  * published, by digest, and goes on. NameTaken if somebody else's object has the name.
  */
 export async function commitBackup(
@@ -41,11 +44,25 @@ export async function commitBackup(
   const repository = deps.openRepository(spec.repository);
   await repository.check();
   await deps.failpoint('commit:begin');
-  await repository.publish(taken.object, { signal });
-  await deps.failpoint('commit:object');
-  await repository.publish(taken.manifest, { signal });
+  const published: Staged[] = [];
+  try {
+    for (const object of await stagedObjects(repository, taken)) {
+      await repository.publish(object, { signal });
+      published.push(object);
+      await deps.failpoint('commit:object');
+    }
+    await repository.publish(taken.manifest, { signal });
+  } catch (error) {
+    // The backup takes another name: what lies under this one would look like somebody else's dump.
+    if (error instanceof HoldfastError && error.type === 'NameTaken') await removeAll(repository, published);
+    throw error;
+  }
   await deps.failpoint('commit:manifest');
   return { manifestKey: taken.manifest.key };
+}
+
+async function removeAll(repository: Repository, objects: readonly Staged[]): Promise<void> {
+  for (const { key } of objects) await repository.remove(key);
 }
 
 export interface VerifyInput {
@@ -103,9 +120,40 @@ export async function verifyBackup(
 export interface SweepInput {
   readonly repository: RepositorySpec;
   readonly run: RunIdentity;
+  /** What the run took last, committed or not. */
+  readonly taken?: TakenBackup | undefined;
 }
 
-/** Throws away what the run staged and didn't publish. */
-export async function sweepStaged(deps: Dependencies, { repository, run }: SweepInput): Promise<void> {
-  await deps.openRepository(repository).sweep({ run: run.short });
+/**
+ * Throws away what the run staged and didn't publish; and what it published of a backup whose manifest never followed,
+ * which is no backup.
+ */
+export async function sweepStaged(
+  deps: Dependencies,
+  { repository: spec, run, taken }: SweepInput,
+  { signal }: Pick<Working, 'signal'>,
+): Promise<void> {
+  const repository = deps.openRepository(spec);
+  if (taken !== undefined && (await repository.size(taken.manifest.key)) === undefined) {
+    const objects = await stagedObjects(repository, taken).catch(() => []);
+    for (const object of objects)
+      if (await isPublished(repository, object, signal)) await repository.remove(object.key);
+  }
+  await repository.sweep({ run: run.short });
+}
+
+/** These very bytes: the name may be somebody else's. */
+async function isPublished(
+  repository: Repository,
+  { key, bytes, sha256 }: Staged,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if ((await repository.size(key)) !== bytes) return false;
+  try {
+    await verify(repository.read(key, undefined, signal), { name: key, bytes, sha256 });
+    return true;
+  } catch (error) {
+    if (error instanceof HoldfastError && error.type === 'ObjectDamaged') return false;
+    throw error;
+  }
 }

@@ -2,12 +2,15 @@ import { backupId, joinKey, manifestSuffix } from '../domain/ids.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { BackupSpec } from '../domain/specs.ts';
-import { writeClusterDump } from '../postgres/dump/write.ts';
-import { findTools } from '../postgres/tools.ts';
 import { withSession } from '../postgres/connection.ts';
-import type { Repository, Staged } from '../storage/repository.ts';
+import { findTools } from '../postgres/tools.ts';
+import type { Repository, Staged, StageOwner } from '../storage/repository.ts';
 import { compressorFor } from '../streams/compress.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
+import { stageList } from './staged-list.ts';
+import { takeArchives } from './take-archives.ts';
+import { takeWholeServer } from './take-whole-server.ts';
+import type { Order, Taking } from './taking.ts';
 import type { Working } from './working.ts';
 
 export interface TakeInput {
@@ -21,10 +24,13 @@ export interface TakeInput {
   readonly attempt: number;
 }
 
-/** A backup whose bytes are on disk, whole, and which nobody sees yet. */
+/** A backup whose bytes are stored, whole, and which nobody sees yet. */
 export interface TakenBackup {
   readonly id: string;
-  readonly object: Staged;
+  /** Its only object; absent where it has several. */
+  readonly object?: Staged;
+  /** What names its objects, staged too: a list of thousands is nothing for a workflow's history. */
+  readonly list?: Staged;
   readonly manifest: Staged;
   readonly status: Manifest['status'];
   readonly bytes: number;
@@ -35,124 +41,134 @@ export interface TakenBackup {
 }
 
 /** Dumps into staged objects. A failed or killed attempt leaves nothing that a later one, or a sweep, doesn't remove. */
-export async function takeBackup(
-  deps: Dependencies,
-  input: TakeInput,
-  { signal, report }: Working,
-): Promise<TakenBackup> {
+export async function takeBackup(deps: Dependencies, input: TakeInput, work: Working): Promise<TakenBackup> {
   const { spec, run, attempt } = input;
+  const { signal } = work;
   const repository = deps.openRepository(spec.repository);
-  await repository.check();
+  const { warnings } = await repository.check();
   await sweepEarlier(repository, run.short, attempt);
   const server = await serverOf(deps, spec.source);
-  const versionNum = await withSession(server, { signal }, (session) => Promise.resolve(session.versionNum));
+  const { versionNum, bytes } = await withSession(server, { signal }, async (session) => ({
+    versionNum: session.versionNum,
+    bytes: await databaseBytes(session),
+  }));
   const tools = await findTools(versionNum, deps.toolPlaces(await deps.config()));
-  const compressor = compressorFor(deps.compressors, spec.compression);
-  const { id, key } = await freeName(repository, spec, input);
+  const id = await freeName(repository, spec, input);
   const owner = { run: run.short, attempt };
   const sessionName = (of: number) => `holdfast backup ${run.short} ${String(of)}`;
-
-  const writer = await repository.stage(key, owner, signal);
+  const order: Order = {
+    spec,
+    repository,
+    owner,
+    server,
+    tools,
+    expectedBytes: bytes,
+    compressor: compressorFor(deps.compressors, spec.compression),
+    keyOf: (suffix) => joinKey(spec.path, `${id}.${suffix}`),
+    scratch: deps.scratch,
+    applicationName: sessionName(attempt),
+    earlierNames: Array.from({ length: attempt - 1 }, (_, index) => sessionName(index + 1)),
+  };
   try {
     await deps.failpoint('take:begin');
     const startedAt = new Date().toISOString();
-    const dump = await writeClusterDump({
-      server,
-      tools,
-      compressor,
-      exclude: spec.exclude,
-      lockTimeoutMs: spec.lockTimeoutMs,
-      countRows: spec.countRows,
-      sink: writer,
-      signal,
-      applicationName: sessionName(attempt),
-      earlierNames: Array.from({ length: attempt - 1 }, (_, index) => sessionName(index + 1)),
-      onProgress: ({ phase, database, databasesDone, databasesTotal }) => {
-        report({
-          doing: database === null ? phase : `${phase} of ${database}`,
-          bytes: writer.offset,
-          done: databasesDone,
-          total: databasesTotal,
-        });
-      },
-    });
-    const object = await writer.finish();
+    const taking = await (spec.method === 'pg_dump' ? takeArchives : takeWholeServer)(order, work);
     await deps.failpoint('take:staged');
-    const manifest: Manifest = {
-      version: 1,
+    const times = { startedAt, finishedAt: new Date().toISOString() };
+    const manifest = manifestOf(
+      deps.version,
+      input,
       id,
-      installation: spec.installation,
-      cluster: spec.source.cluster,
-      policy: spec.policy,
-      method: 'pg_dumpall',
-      status: dump.status,
-      startedAt,
-      finishedAt: new Date().toISOString(),
-      run: { workflowId: run.workflowId, firstExecutionRunId: run.firstExecutionRunId },
-      server: dump.server,
-      tools: { holdfast: deps.version, ...dump.tools },
-      objects: [{ key, bytes: object.bytes, sha256: object.sha256 }],
-      parts: dump.parts.map((part) => ({ ...part, object: key, plain: null, encryption: null })),
-      databases: [...dump.databases],
-      roles: [...dump.roles],
-      tablespaces: [...dump.tablespaces],
-      warnings: [...dump.warnings],
-      signature: null,
-    };
-    const failures = dump.databases.filter(({ status }) => status === 'failed');
-    return {
-      id,
-      object,
-      manifest: await stageText(repository, manifestKeyOf(spec, id), owner, `${JSON.stringify(manifest)}\n`, signal),
-      status: dump.status,
-      bytes: object.bytes,
-      databases: dump.databases.filter(({ status }) => status === 'dumped').length,
-      failures: failures.slice(0, 20).map(({ name, reason }) => ({ database: name, reason: reason ?? '' })),
-    };
+      { ...taking, warnings: [...warnings, ...taking.warnings] },
+      times,
+    );
+    return await stageManifest(order, id, manifest, taking, signal);
   } catch (error) {
-    await writer.abort();
     await repository.sweep(owner);
     throw error;
   }
+}
+
+/** What the databases take on the server: a dump is smaller, as a rule. */
+async function databaseBytes(session: { query<Row>(text: string): Promise<readonly Row[]> }): Promise<number> {
+  const [row] = await session.query<{ readonly bytes: string }>(
+    'SELECT coalesce(sum(pg_database_size(oid)), 0)::text AS bytes FROM pg_database WHERE datallowconn',
+  );
+  return Number(row?.bytes ?? 0);
+}
+
+function manifestOf(
+  version: string,
+  { spec, run }: TakeInput,
+  id: string,
+  taking: Taking,
+  times: Pick<Manifest, 'startedAt' | 'finishedAt'>,
+): Manifest {
+  return {
+    version: 1,
+    id,
+    installation: spec.installation,
+    cluster: spec.source.cluster,
+    policy: spec.policy,
+    method: spec.method,
+    status: taking.status,
+    ...times,
+    run: { workflowId: run.workflowId, firstExecutionRunId: run.firstExecutionRunId },
+    server: taking.server,
+    tools: { holdfast: version, ...taking.tools },
+    objects: taking.objects.map(({ key, bytes, sha256 }) => ({ key, bytes, sha256 })),
+    parts: [...taking.parts],
+    databases: [...taking.databases],
+    roles: [...taking.roles],
+    tablespaces: [...taking.tablespaces],
+    warnings: [...taking.warnings],
+    signature: null,
+  };
+}
+
+async function stageManifest(
+  { repository, spec, owner, keyOf }: Order,
+  id: string,
+  manifest: Manifest,
+  { objects, databases, status }: Taking,
+  signal: AbortSignal,
+): Promise<TakenBackup> {
+  const [object, ...others] = objects;
+  const body = new TextEncoder().encode(`${JSON.stringify(manifest)}\n`);
+  const failures = databases.filter((database) => database.status === 'failed');
+  return {
+    id,
+    ...(object !== undefined && others.length === 0
+      ? { object }
+      : { list: await stageList(repository, keyOf('staged.json'), owner, objects, signal) }),
+    manifest: await repository.stageSmall(manifestKeyOf(spec, id), owner, body, signal),
+    status,
+    bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0),
+    databases: databases.filter((database) => database.status === 'dumped').length,
+    failures: failures.slice(0, 20).map(({ name, reason }) => ({ database: name, reason: reason ?? '' })),
+  };
 }
 
 const manifestKeyOf = (spec: BackupSpec, id: string) => joinKey(spec.path, `${id}${manifestSuffix}`);
 
 /** Never a later attempt's: this one may have been frozen for so long that it was given up. */
 async function sweepEarlier(repository: Repository, run: string, attempt: number): Promise<void> {
+  const earlier = new Map<number, StageOwner>();
   for await (const staged of repository.listStaged()) {
-    if (staged.run === run && staged.attempt < attempt) await repository.sweep({ run, attempt: staged.attempt });
+    if (staged.run === run && staged.attempt < attempt) earlier.set(staged.attempt, { run, attempt: staged.attempt });
   }
+  for (const owner of earlier.values()) await repository.sweep(owner);
 }
 
-/** The first name from `turn` on that neither an object nor a manifest has: foreign files stay untouched. */
-async function freeName(
-  repository: Repository,
-  spec: BackupSpec,
-  { startedAt, turn }: TakeInput,
-): Promise<{ id: string; key: string }> {
-  const suffix = spec.compression === 'gzip' ? '.sql.gz' : '.sql.zst';
+/** The first name from `turn` on under which nothing lies: foreign files stay untouched. */
+async function freeName(repository: Repository, spec: BackupSpec, { startedAt, turn }: TakeInput): Promise<string> {
   for (let next = turn; ; next += 1) {
     const id = backupId(spec.prefix, new Date(startedAt), next);
-    const key = joinKey(spec.path, `${id}${suffix}`);
-    const taken = (await repository.size(key)) ?? (await repository.size(manifestKeyOf(spec, id)));
-    if (taken === undefined) return { id, key };
+    if (await isFree(repository, joinKey(spec.path, `${id}.`))) return id;
   }
 }
 
-async function stageText(
-  repository: Repository,
-  key: string,
-  owner: { run: string; attempt: number },
-  text: string,
-  signal: AbortSignal,
-): Promise<Staged> {
-  const writer = await repository.stage(key, owner, signal);
-  try {
-    await writer.write(new TextEncoder().encode(text));
-    return await writer.finish();
-  } catch (error) {
-    await writer.abort();
-    throw error;
-  }
+async function isFree(repository: Repository, prefix: string): Promise<boolean> {
+  for await (const object of repository.list(prefix)) return object.key === '';
+  return true;
 }

@@ -37,6 +37,10 @@ export async function verifyStored(
   const parts: { length: number; sha256: string }[] = [];
   let storedBytes = 0;
   let plainBytes = 0;
+  const onChunk = (chunk: Uint8Array) => {
+    storedBytes += chunk.length;
+    options.onProgress(storedBytes, total);
+  };
   for (const object of manifest.objects) {
     const size = await repository.size(object.key);
     if (size !== object.bytes)
@@ -45,7 +49,7 @@ export async function verifyStored(
       );
     const whole = createHash('sha256');
     let expectedOffset = 0;
-    for (const part of manifest.parts.filter(({ object: key }) => key === object.key)) {
+    for (const part of rangesOf(manifest, object)) {
       const name = describe(part);
       if (part.offset !== expectedOffset)
         damage.push(
@@ -55,13 +59,14 @@ export async function verifyStored(
       try {
         const found = await readPart(repository, part, compressors, options.signal, (chunk) => {
           whole.update(chunk);
-          storedBytes += chunk.length;
-          options.onProgress(storedBytes, total);
+          onChunk(chunk);
         });
         parts.push({ length: found.length, sha256: found.sha256 });
         plainBytes += found.length;
         if (found.storedSha256 !== part.sha256)
           damage.push(`${name}: its stored bytes don't have the recorded sha-256`);
+        if (part.plain !== null && found.sha256 !== part.plain.sha256)
+          damage.push(`${name}: what it unpacks to doesn't have the recorded sha-256`);
         if (!endsWhole(part, found.tail)) damage.push(`${name} doesn't end as a whole dump does`);
       } catch (error) {
         if (!isDamage(error)) throw error;
@@ -83,6 +88,22 @@ export async function verifyStored(
   };
 }
 
+type Range = Omit<Part, 'name'> & { readonly name: Part['name'] | 'file' };
+
+/**
+ * What of an object is read, in order. The parts of a dump that others made share its bytes, which are read once; of a
+ * directory format's files only the first is a part.
+ */
+function rangesOf(manifest: Manifest, { key, bytes, sha256 }: Manifest['objects'][number]): readonly Range[] {
+  const parts = manifest.parts.filter(({ object }) => object === key);
+  const [first] = parts;
+  if (first === undefined) {
+    const file = { name: 'file' as const, object: key, offset: 0, length: bytes, sha256 };
+    return [{ ...file, plain: null, compression: 'none', encryption: null }];
+  }
+  return first.within === undefined ? parts : [{ ...first, name: 'file' }];
+}
+
 interface FoundPart {
   readonly storedSha256: string;
   readonly length: number;
@@ -93,7 +114,7 @@ interface FoundPart {
 
 async function readPart(
   repository: Repository,
-  part: Part,
+  part: Range,
   compressors: Compressors,
   signal: AbortSignal,
   onChunk: (chunk: Uint8Array) => void,
@@ -145,11 +166,16 @@ const isDamage = (error: unknown) =>
   error instanceof HoldfastError &&
   (error.type === 'ObjectDamaged' || error.type === 'ToolFailed' || error.type === 'NoSuchBackup');
 
-const describe = ({ name, database }: Part) =>
-  database === undefined ? `part ${name}` : `part ${name} of database '${database}'`;
+const describe = ({ name, database, object }: Range) =>
+  name === 'file'
+    ? `file ${object}`
+    : database === undefined
+      ? `part ${name}`
+      : `part ${name} of database '${database}'`;
 
 /** pg_dump writes "dump complete" near its end, before what fences it off from psql. */
-function endsWhole(part: Part, tail: Buffer): boolean {
+function endsWhole(part: Range, tail: Buffer): boolean {
+  if (part.format !== undefined && part.format !== 'plain') return true;
   switch (part.name) {
     case 'content':
       return tail.includes('-- PostgreSQL database dump complete');
@@ -157,6 +183,7 @@ function endsWhole(part: Part, tail: Buffer): boolean {
       return tail.includes('-- PostgreSQL database cluster dump complete');
     case 'globals':
     case 'properties':
+    case 'file':
       return true;
   }
 }

@@ -1,11 +1,15 @@
+import { foreignBeside } from '../activities/survey-dump.ts';
 import { findBackup, type Backup, type Unreadable } from '../domain/catalog.ts';
 import type { Config } from '../domain/config.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { backupIdSchema } from '../domain/ids.ts';
-import { repositorySpec, type RepositorySpec } from '../domain/specs.ts';
+import { filesOf, type ForeignDump } from '../domain/foreign.ts';
+import { adoptSpec, repositoryPlace, repositorySpec, type AdoptSpec, type RepositorySpec } from '../domain/specs.ts';
 import { readCatalog } from '../storage/catalog.ts';
-import { openDirectory } from '../storage/directory.ts';
+import { openRepository } from '../storage/open.ts';
 import type { Repository } from '../storage/repository.ts';
+import { secretReader } from '../worker/secrets.ts';
+import type { Context } from './context.ts';
 
 /** Read from where this command runs: the same files that the workers see, if the same mount is here. */
 export interface Catalogs {
@@ -20,11 +24,45 @@ export interface Located {
   readonly backup: Backup;
 }
 
+export type OpenRepository = (spec: RepositorySpec) => Repository;
+
+/** Opens a repository from where the command runs, with the secrets that this process can read. */
+export function repositoryOpener({ environment }: Pick<Context, 'environment'>): OpenRepository {
+  const readSecret = secretReader(environment);
+  return (spec) => openRepository(spec, readSecret);
+}
+
+/** A dump that something else made, and the policy that may adopt it. */
+export interface LocatedDump {
+  readonly adopt: AdoptSpec;
+  readonly cluster: string;
+  readonly dump: ForeignDump;
+  /** Every file of it. */
+  readonly keys: readonly string[];
+}
+
+/** The dumps that policies may adopt, newest first of each policy; of repositories that could be read. */
+export async function readForeign(
+  config: Config,
+  open: OpenRepository,
+  { backups, unreachable }: Catalogs,
+): Promise<LocatedDump[]> {
+  const found: LocatedDump[] = [];
+  for (const [policy, { cluster }] of Object.entries(config.policies)) {
+    const adopt = adoptSpec(config, policy);
+    if (adopt === null || unreachable.some(({ repository }) => repository === adopt.repository.name)) continue;
+    const known = backups.filter(({ repository }) => repository === adopt.repository.name).map(({ backup }) => backup);
+    const { dumps, keys } = await foreignBeside(open(adopt.repository), adopt, known);
+    found.push(...dumps.map((dump) => ({ adopt, cluster, dump, keys: filesOf(dump, keys) })));
+  }
+  return found;
+}
+
 /** @param only one repository by its name; default: all of the configuration. Throws InvalidArgument for an unknown name. */
-export async function readCatalogs(config: Config, only?: string): Promise<Catalogs> {
+export async function readCatalogs(config: Config, open: OpenRepository, only?: string): Promise<Catalogs> {
   const names = only === undefined ? Object.keys(config.repositories) : [only];
   const specs = names.map((name) => repositorySpec(config, name));
-  const read = await Promise.all(specs.map(readOne));
+  const read = await Promise.all(specs.map((spec) => readOne(spec, open)));
   return {
     backups: read.flatMap(({ backups }) => backups),
     unreadable: read.flatMap(({ unreadable }) => unreadable),
@@ -32,10 +70,10 @@ export async function readCatalogs(config: Config, only?: string): Promise<Catal
   };
 }
 
-async function readOne(spec: RepositorySpec): Promise<Catalogs> {
+async function readOne(spec: RepositorySpec, open: OpenRepository): Promise<Catalogs> {
   const { name } = spec;
   try {
-    const { backups, unreadable } = await readCatalog(openDirectory(spec));
+    const { backups, unreadable } = await readCatalog(open(spec));
     return {
       backups: backups.map((backup) => ({ repository: name, backup })),
       unreadable: unreadable.map((one) => ({ ...one, repository: name })),
@@ -48,11 +86,15 @@ async function readOne(spec: RepositorySpec): Promise<Catalogs> {
 }
 
 /** A command runs where people are, which is often not where the mount is. */
-function seenFromHere(error: HoldfastError, { name, directory }: RepositorySpec): HoldfastError {
+function seenFromHere(error: HoldfastError, spec: RepositorySpec): HoldfastError {
+  const elsewhere =
+    'directory' in spec
+      ? `run this where ${spec.directory} is mounted, for example in the worker's pod`
+      : `run this where ${repositoryPlace(spec)} can be reached with its credentials, for example in the worker's pod`;
   return new HoldfastError(
     error.type,
-    `repository ${name} can't be read from here: ${error.message}`,
-    `run this where ${directory} is mounted, for example in the worker's pod; if this is the place: ${error.hint}`,
+    `repository ${spec.name} can't be read from here: ${error.message}`,
+    `${elsewhere}; if this is the place: ${error.hint}`,
     { cause: error },
   );
 }
@@ -103,5 +145,5 @@ function inCluster(catalogs: Catalogs, id: string, cluster: string): Located[] {
   }
 }
 
-export const openLocated = (config: Config, { repository }: Located): Repository =>
-  openDirectory(repositorySpec(config, repository));
+export const openLocated = (config: Config, open: OpenRepository, { repository }: Located): Repository =>
+  open(repositorySpec(config, repository));

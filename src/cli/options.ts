@@ -43,3 +43,9 @@ export function siteName(text: string, before: readonly string[] | undefined): r
     throw new InvalidArgumentError('expected lowercase letters, digits and hyphens.');
   return [...new Set([...(before ?? []), text])];
 }
+
+/** An option that may be given several times. */
+export const collected = (value: string, earlier: readonly string[] | undefined): readonly string[] => [
+  ...(earlier ?? []),
+  value,
+];

@@ -1,7 +1,7 @@
 import type { TemporalConnection } from '../client/connect.ts';
 import { restoreArgument, type RestoreArgument } from '../domain/arguments.ts';
 import type { Progress } from '../domain/run.ts';
-import type { RestoreResult } from '../workflows/restore.ts';
+import type { RestoreResult } from '../workflows/restore-run.ts';
 import { checkedArgument } from './checked-argument.ts';
 import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
@@ -19,6 +19,11 @@ export interface RestoreOptions {
   readonly database?: string;
   readonly into?: string;
   readonly onto?: string;
+  readonly table?: readonly string[];
+  readonly schema?: readonly string[];
+  readonly intoSchema?: string;
+  readonly foreign?: true;
+  readonly allow?: readonly string[];
   readonly properties: 'live' | 'backup';
   readonly missingRoles: 'fail' | 'create';
   readonly wait: boolean;
@@ -26,8 +31,8 @@ export interface RestoreOptions {
 
 /** Throws InvalidArgument that names the option. */
 export function restoreArgumentOf(options: RestoreOptions, requestedBy: string | undefined): RestoreArgument {
-  const { cluster, backup, database, into, onto, properties, missingRoles } = options;
-  const given = { cluster, backup, database, into, onto, properties, missingRoles, requestedBy };
+  const { table: tables, schema: schemas, wait: _, ...members } = options;
+  const given = { ...members, tables, schemas, requestedBy };
   const value: unknown = JSON.parse(JSON.stringify(given));
   return checkedArgument(restoreArgument, value, {
     cluster: '--cluster',
@@ -37,6 +42,11 @@ export function restoreArgumentOf(options: RestoreOptions, requestedBy: string |
     onto: '--onto',
     properties: '--properties',
     missingRoles: '--missing-roles',
+    tables: '--table',
+    schemas: '--schema',
+    intoSchema: '--into-schema',
+    foreign: '--foreign',
+    allow: '--allow',
   });
 }
 

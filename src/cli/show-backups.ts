@@ -1,10 +1,11 @@
 import type { Backup } from '../domain/catalog.ts';
 import { formatBytes, formatCount, formatSeconds, shellWord } from '../domain/format.ts';
 import { totalBytes, type Manifest } from '../domain/manifest.ts';
-import type { Catalogs, Located } from './catalogs.ts';
+import type { Catalogs, Located, LocatedDump } from './catalogs.ts';
 import type { Output, Row } from './output.ts';
 import { styled, type Span } from './spans.ts';
 import { formatAge, formatUtc } from './times.ts';
+import { commandWord } from './type-this.ts';
 
 /** Newest first, cluster by cluster; what can't be read at the end. */
 export function showBackups(output: Output, catalogs: Catalogs, nowMs: number): void {
@@ -28,6 +29,40 @@ export function showBackups(output: Output, catalogs: Catalogs, nowMs: number): 
   for (const { repository, manifestKey, reason } of catalogs.unreadable)
     output.warn(`manifest ${manifestKey} in repository ${repository} can't be read: ${reason}`);
 }
+
+/** Dumps that nobody vouches for, and what to type about them. */
+export function showForeign(output: Output, dumps: readonly LocatedDump[], nowMs: number): void {
+  const [first] = dumps;
+  if (first === undefined) return;
+  output.line();
+  output.line('made by something else, and not in the catalog:');
+  output.table(
+    ['DUMP', 'CLUSTER', 'POLICY', 'AGE', 'SIZE', 'FILE'],
+    dumps.map(({ dump, cluster, adopt }): Row => [
+      dump.id,
+      cluster,
+      adopt.policy,
+      formatAge(dump.modifiedAt, nowMs),
+      formatBytes(dump.bytes),
+      dump.key,
+    ]),
+  );
+  output.line(
+    '  ',
+    styled('cyan', `holdfast backups survey ${commandWord(first.dump.id)}`),
+    '  reads it and says what is in it',
+  );
+}
+
+export const foreignDocument = ({ dump, cluster, adopt }: LocatedDump) => ({
+  id: dump.id,
+  cluster,
+  policy: adopt.policy,
+  repository: adopt.repository.name,
+  file: dump.key,
+  bytes: dump.bytes,
+  modifiedAt: dump.modifiedAt.toISOString(),
+});
 
 export function backupDocument({ repository, backup }: Located) {
   const { manifest, manifestKey, verification } = backup;
@@ -71,7 +106,7 @@ function verificationSpan(verification: Backup['verification']): Span {
 }
 
 /** One backup, and how to read it without Holdfast. */
-export function showBackup(output: Output, located: Located, nowMs: number, directory: string): void {
+export function showBackup(output: Output, located: Located, nowMs: number, place: string): void {
   const { manifest, manifestKey, verification } = located.backup;
   const facts: [string, Span | readonly Span[]][] = [
     ['cluster', manifest.cluster],
@@ -92,8 +127,11 @@ export function showBackup(output: Output, located: Located, nowMs: number, dire
         .map(([tool, version]) => `${tool} ${version}`)
         .join(', '),
     ],
+    ...(manifest.origin === undefined
+      ? []
+      : [['origin', `adopted by ${manifest.origin.by}: ${manifest.origin.reason}`] as [string, string]]),
     ['run', manifest.run.workflowId],
-    ['repository', `${located.repository}, ${directory}`],
+    ['repository', `${located.repository}, ${place}`],
     ['manifest', manifestKey],
     ...manifest.objects.map(({ key, bytes, sha256 }): [string, string] => [
       'file',
@@ -115,13 +153,38 @@ export function showBackup(output: Output, located: Located, nowMs: number, dire
   for (const { name, status, reason } of manifest.databases)
     if (reason !== null)
       output.line('  ', styled(status === 'failed' ? 'red' : 'dim', `'${name}' was ${status}`), `: ${reason}`);
-  const [object] = manifest.objects;
-  if (!object) return;
-  const reader = object.key.endsWith('.zst') ? 'zstdcat' : 'zcat';
+  const commands = byHand(manifest, place);
+  if (commands.length === 0) return;
   output.line();
   output.line('without Holdfast, into an empty cluster:');
-  output.line('  ', styled('cyan', `${reader} ${shellWord(`${directory}/${object.key}`)} | psql -X -d postgres`));
+  for (const command of commands) output.line('  ', styled('cyan', command));
 }
+
+/** With stock tools alone; what lies in a bucket is fetched first. */
+function byHand({ objects, parts }: Manifest, place: string): string[] {
+  const local = (key: string) =>
+    shellWord(place.startsWith('s3://') ? key.slice(key.lastIndexOf('/') + 1) : `${place}/${key}`);
+  const fetch = place.startsWith('s3://')
+    ? objects.slice(0, handAtMost).map(({ key }) => `aws s3 cp ${shellWord(`${place}/${key}`)} .`)
+    : [];
+  const scripts = objects
+    .filter(({ key }) => /\.sql(\.gz|\.zst)?$/.test(key))
+    .map(
+      ({ key }) =>
+        `${key.endsWith('.zst') ? 'zstdcat' : key.endsWith('.gz') ? 'zcat' : 'cat'} ${local(key)} | psql -X -d postgres`,
+    );
+  const archives = parts.flatMap(({ format, object, database = 'postgres' }) => {
+    const name = shellWord(database);
+    if (format === undefined || format === 'plain') return [];
+    if (format === 'directory-tar')
+      return [`mkdir archive && tar -xf ${local(object)} -C archive && pg_restore -j 2 -d ${name} archive`];
+    const file = format === 'directory' ? local(object.slice(0, object.lastIndexOf('/'))) : local(object);
+    return [`pg_restore${format === 'tar' ? '' : ' -j 2'} -d ${name} ${file}`];
+  });
+  return [...fetch, ...scripts, ...archives].slice(0, handAtMost);
+}
+
+const handAtMost = 20;
 
 function databaseRow({ name, status, bytes, tables, extensions }: Manifest['databases'][number]): Row {
   const counted = tables.every(([, , rows]) => rows !== null);

@@ -3,6 +3,7 @@ import type { Output } from './output.ts';
 import { styled } from './spans.ts';
 import type { BackupResult } from '../workflows/backup.ts';
 import type { PruneResult } from '../activities/index.ts';
+import type { AdoptResult } from '../workflows/adopt.ts';
 
 /** @param outcome what the workflow backup returned */
 export function showTaken(output: Output, run: string, outcome: unknown, seconds: number): void {
@@ -14,6 +15,18 @@ export function showTaken(output: Output, run: string, outcome: unknown, seconds
     `  ${result.id}: ${formatBytes(result.bytes)}, ${formatCount(result.databases, 'database')}, verified, in ${formatSeconds(seconds)}${removed}`,
   );
   output.document({ run, result, seconds });
+}
+
+/** @param outcome what the workflow adopt returned */
+export function showAdopted(output: Output, run: string, outcome: unknown): void {
+  const result = outcome as AdoptResult;
+  output.line(
+    styled('green', 'adopted'),
+    ` ${result.id}: ${formatCount(result.databases.length, 'database')}; it is a backup of the policy from now on`,
+  );
+  for (const finding of result.findings) output.line(`  allowed: ${finding}`);
+  for (const note of result.notes) output.line(`  note: ${note}`);
+  output.document({ run, result });
 }
 
 /** @param outcome what the workflow prune returned */
@@ -32,5 +45,6 @@ export function showPruned(output: Output, run: string, outcome: unknown, dryRun
   output.line(
     `${formatCount(result.removed.length, 'backup')} ${dryRun ? 'would go' : 'removed'}, ${String(result.kept)} kept`,
   );
+  for (const id of result.locked ?? []) output.warn(`${id} should have gone, and the store's object lock keeps it`);
   output.document({ run, dryRun, result });
 }

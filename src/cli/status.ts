@@ -1,5 +1,6 @@
 import type { TemporalConnection } from '../client/connect.ts';
 import type { Config } from '../domain/config.ts';
+import { repositoryOpener } from './catalogs.ts';
 import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { follow } from './follow.ts';
@@ -7,19 +8,20 @@ import type { Output } from './output.ts';
 import { decisionWatcher, endOfRestore } from './restoring.ts';
 import { runDocument, showRun } from './show-run.ts';
 import { runSeconds } from './starting.ts';
-import { showPruned, showTaken } from './show-results.ts';
+import { showAdopted, showPruned, showTaken } from './show-results.ts';
 import { showSurvey, surveyDocument } from './show-survey.ts';
 import { survey } from './survey.ts';
 import { reported } from './command-error.ts';
 import { watchRun, type Look, type Watch } from './watch.ts';
 
 export async function statusOfAll(
+  context: Context,
   output: Output,
   config: Config,
   temporal: TemporalConnection,
   nowMs: number,
 ): Promise<ExitCode> {
-  const found = await survey(config, temporal, nowMs);
+  const found = await survey(config, temporal, repositoryOpener(context), nowMs);
   showSurvey(output, found, nowMs);
   output.document(surveyDocument(found));
   return found.open.some(({ look }) => waits(look)) ? exitCodes.waits : exitCodes.ok;
@@ -51,6 +53,9 @@ export async function followStatus(
   switch (followed.look.workflow) {
     case 'backup':
       showTaken(output, run, await watch.outcome(), runSeconds(followed.look));
+      return exitCodes.ok;
+    case 'adopt':
+      showAdopted(output, run, await watch.outcome());
       return exitCodes.ok;
     case 'prune':
       showPruned(output, run, await watch.outcome(), followed.look.progress?.subject.endsWith('(dry run)') ?? false);

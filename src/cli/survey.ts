@@ -4,7 +4,7 @@ import { listRuns, type ListedRun } from '../client/runs.ts';
 import { isGood } from '../domain/catalog.ts';
 import type { Config } from '../domain/config.ts';
 import { controlQueue } from '../domain/ids.ts';
-import { readCatalogs, type Catalogs } from './catalogs.ts';
+import { readCatalogs, type Catalogs, type OpenRepository } from './catalogs.ts';
 import { reported, type Reported } from './command-error.ts';
 import { freshness, type Freshness } from './freshness.ts';
 import { watchRun, type Look } from './watch.ts';
@@ -37,10 +37,15 @@ const openAtMost = 50;
 const closedLookedThrough = 500;
 const failuresAtMost = 5;
 
-export async function survey(config: Config, temporal: TemporalConnection, nowMs: number): Promise<Survey> {
+export async function survey(
+  config: Config,
+  temporal: TemporalConnection,
+  openRepository: OpenRepository,
+  nowMs: number,
+): Promise<Survey> {
   const { client, namespace } = temporal;
   const [catalogs, open, closed, workerPolls] = await Promise.all([
-    readCatalogs(config),
+    readCatalogs(config, openRepository),
     listRuns(client, { open: true, limit: openAtMost }),
     listRuns(client, { open: false, limit: closedLookedThrough }),
     isPolled(client, namespace, controlQueue),

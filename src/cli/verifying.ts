@@ -3,7 +3,7 @@ import type { Config } from '../domain/config.ts';
 import { formatBytes, formatSeconds } from '../domain/format.ts';
 import { findTool } from '../process/environment.ts';
 import { findCompressors } from '../streams/compress.ts';
-import { locate, openLocated, readCatalogs } from './catalogs.ts';
+import { locate, openLocated, readCatalogs, repositoryOpener } from './catalogs.ts';
 import { CommandError } from './command-error.ts';
 import type { Context } from './context.ts';
 import { movingText, Rate } from './moving.ts';
@@ -21,13 +21,14 @@ export async function verifyBackup(
   asked: { readonly id: string; readonly cluster: string | undefined },
   signal: AbortSignal,
 ): Promise<'passed' | 'failed'> {
-  const located = locate(await readCatalogs(config), asked.id, asked.cluster);
+  const open = repositoryOpener(context);
+  const located = locate(await readCatalogs(config, open), asked.id, asked.cluster);
   const { manifest } = located.backup;
   const find = (name: string) => findTool(name, context.environment['PATH']);
   const compressors = await findCompressors(find, signal);
   const startedMs = context.clock.now();
   try {
-    const found = await verifyStored(openLocated(config, located), manifest, compressors, {
+    const found = await verifyStored(openLocated(config, open, located), manifest, compressors, {
       signal,
       onProgress: liveProgress(context, output, manifest.id),
     });
@@ -65,7 +66,11 @@ export async function verifyBackup(
   }
 }
 
-function liveProgress({ clock }: Context, output: Output, id: string): (bytes: number, totalBytes: number) => void {
+export function liveProgress(
+  { clock }: Context,
+  output: Output,
+  id: string,
+): (bytes: number, totalBytes: number) => void {
   const rate = new Rate();
   let shownAtMs = 0;
   return (bytes, totalBytes) => {

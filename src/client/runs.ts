@@ -7,13 +7,14 @@ import {
 } from '@temporalio/client';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { controlQueue, startedWorkflowId } from '../domain/ids.ts';
-import type { BackupArgument, PruneArgument, RestoreArgument } from '../domain/arguments.ts';
+import type { AdoptArgument, BackupArgument, PruneArgument, RestoreArgument } from '../domain/arguments.ts';
 import type { Progress } from '../domain/run.ts';
 import { randomBytes } from 'node:crypto';
 
 export type Start =
   | { readonly workflow: 'backup'; readonly argument: BackupArgument }
   | { readonly workflow: 'prune'; readonly argument: PruneArgument }
+  | { readonly workflow: 'adopt'; readonly argument: AdoptArgument }
   | { readonly workflow: 'restore'; readonly argument: Partial<RestoreArgument> & { readonly cluster: string } };
 
 /** Starts a run under an id of its own. */

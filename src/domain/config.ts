@@ -106,16 +106,17 @@ function leadsNowhere(path: string, name: string, table: Table<unknown>, what: s
 function sharedDirectories({ repositories }: Config): Finding[] {
   const findings: Finding[] = [];
   const seen: { readonly name: string; readonly place: string }[] = [];
-  for (const [name, { directory }] of Object.entries(repositories)) {
-    if (directory === undefined) continue;
-    const path = `repositories.${name}.directory`;
-    const parts = directory.split('/').filter((part) => part !== '' && part !== '.');
+  for (const [name, { directory, s3 }] of Object.entries(repositories)) {
+    const [kind, what] = directory === undefined ? ['s3', 'place'] : ['directory', 'directory'];
+    const path = `repositories.${name}.${kind}`;
+    const text = directory ?? joinKey(s3?.bucket ?? '', s3?.prefix ?? '');
+    const parts = text.split('/').filter((part) => part !== '' && part !== '.');
     if (parts.includes('..')) findings.push({ path, message: "must not hold '..'" });
-    const place = `/${parts.map((part) => `${part}/`).join('')}`;
+    const place = `${s3 === undefined ? '' : `${s3.endpoint ?? 'aws'} `}/${parts.map((part) => `${part}/`).join('')}`;
     const other = seen.find((known) => place.startsWith(known.place) || known.place.startsWith(place));
     if (other) {
-      const how = other.place === place ? 'the same directory as' : 'inside, or around,';
-      findings.push({ path, message: `is ${how} that of repository ${other.name}; give each a directory of its own` });
+      const how = other.place === place ? `the same ${what} as` : 'inside, or around,';
+      findings.push({ path, message: `is ${how} that of repository ${other.name}; give each a ${what} of its own` });
     }
     seen.push({ name, place });
   }
@@ -127,6 +128,8 @@ function membersThatDontFit(at: string, policy: PolicyConfig, cluster: ClusterCo
   const findings: Finding[] = [];
   const find = (member: string, message: string) => findings.push({ path: `${at}.${member}`, message });
   if (method === 'cnpg') {
+    for (const member of ['format', 'jobs', 'adopt'] as const)
+      if (policy[member] !== undefined) find(member, 'is not for method cnpg');
     if (cluster !== undefined && cluster.cnpg === undefined)
       find('method', `cluster ${policy.cluster} is not run by CloudNativePG; only a cnpg cluster has method cnpg`);
     if (policy.keep !== undefined) find('keep', 'CloudNativePG knows recovery windows only; use window: "30d"');
@@ -134,6 +137,11 @@ function membersThatDontFit(at: string, policy: PolicyConfig, cluster: ClusterCo
       find('cnpg.plugin', `goes with method: plugin, not with ${policy.cnpg.method}`);
     return findings;
   }
+  if (method !== 'pg_dump') {
+    for (const member of ['format', 'jobs'] as const)
+      if (policy[member] !== undefined) find(member, `is for method pg_dump, not for ${method}`);
+  }
+  if (method === 'base' && policy.adopt !== undefined) find('adopt', 'is for methods pg_dumpall and pg_dump');
   if (policy.repository === undefined) find('repository', `is required for method ${method}`);
   if (policy.cnpg !== undefined) find('cnpg', `is for method cnpg, not for ${method}`);
   if (policy.window !== undefined && method !== 'base')
@@ -181,16 +189,14 @@ export function unbuilt(config: Config): Finding[] {
   const findings: Finding[] = [];
   const refuse = (path: string, what: string) =>
     findings.push({ path, message: `${what} is not built yet in this version` });
-  for (const [name, repository] of Object.entries(config.repositories)) {
-    if (repository.s3) refuse(`repositories.${name}.s3`, 'an S3 repository');
-  }
   for (const [name, cluster] of Object.entries(config.clusters)) {
     if (cluster.cnpg) refuse(`clusters.${name}.cnpg`, 'a CloudNativePG cluster');
     if (cluster.statefulset) refuse(`clusters.${name}.statefulset`, 'a StatefulSet');
     if (cluster.wal) refuse(`clusters.${name}.wal`, 'a WAL archive');
   }
   for (const [name, policy] of Object.entries(config.policies)) {
-    if (policy.method !== 'pg_dumpall') refuse(`policies.${name}.method`, `method ${policy.method}`);
+    if (policy.method === 'base' || policy.method === 'cnpg')
+      refuse(`policies.${name}.method`, `method ${policy.method}`);
     if (policy.drill !== undefined) refuse(`policies.${name}.drill`, 'a restore drill');
   }
   if (config.approvals.restore.approvers.length > 0) refuse('approvals.restore.approvers', 'checking signed approvals');

@@ -72,7 +72,8 @@ export function lookUp(value: unknown, path: readonly PropertyKey[]): unknown {
 
 /** A value that was written where a reference to a secret belongs may be the secret. */
 const isSecretive = (issue: z.core.$ZodIssue) =>
-  issue.path.includes('password') || (issue.code === 'invalid_type' && expectedWords[issue.expected] === 'object');
+  issue.path.some((member) => member === 'password' || member === 'credentials') ||
+  (issue.code === 'invalid_type' && expectedWords[issue.expected] === 'object');
 
 const expectedWords: Readonly<Record<string, string>> = { object: 'object', record: 'object', int: 'whole number' };
 

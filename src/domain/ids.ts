@@ -52,7 +52,9 @@ export const plainIdSchema = z
   );
 
 /** What may be given as a backup's id: the name itself, or the name of its file. */
-export const backupIdSchema = plainIdSchema.transform((text) => text.replace(/\.sql(\.gz|\.zst)?$/, ''));
+export const backupIdSchema = plainIdSchema.transform((text) =>
+  text.replace(/\.sql(\.gz|\.zst)?$|\.globals\.sql(\.gz|\.zst)$/, ''),
+);
 
 /** Joins the parts of an object's key, leaving out empty ones. Keys use '/', never begin or end with it. */
 export const joinKey = (...parts: readonly string[]) => parts.filter((part) => part !== '').join('/');
@@ -65,6 +67,7 @@ export const readmeKey = 'README.holdfast.txt';
 
 export const logicalDirectory = (cluster: string) => `${cluster}/logical`;
 export const evidenceDirectory = (cluster: string, backup: string) => `${cluster}/evidence/${backup}`;
+export const surveyDirectory = (cluster: string) => `${cluster}/surveys`;
 export const runRecordKey = (cluster: string, run: string) => `${cluster}/runs/${run}.json`;
 
 /** Eight hex digits that name a run wherever a short name is needed (database copies, records). */

@@ -43,6 +43,7 @@ export const partSchema = z.object({
 
 export const objectSchema = z.object({ key: z.string(), bytes: count, sha256 });
 
+/** A dump that others made doesn't tell the version, which is '' then. */
 export const extensionSchema = z.object({ name: z.string(), version: z.string(), schema: z.string() });
 
 /** What hangs on a database's OID instead of its content; see DatabaseProperties in swap-report.ts. */
@@ -64,6 +65,7 @@ export const databaseSchema = z.object({
   oid: count,
   owner: z.string(),
   encoding: z.string(),
+  /** '' in a dump that doesn't tell: the target's own. */
   collate: z.string(),
   ctype: z.string(),
   /** libc, icu or builtin; PostgreSQL 14 and older know libc only. */
@@ -119,9 +121,9 @@ export const originSchema = z.object({
   /** What the file system or the store says of the file. */
   modifiedAt: z.iso.datetime(),
   /** What a dump doesn't usually hold, named with line and database. */
-  findings: z.array(z.string()),
+  findings: z.array(z.string()).readonly(),
   /** What of it may run all the same. */
-  allow: z.array(allowanceSchema),
+  allow: z.array(allowanceSchema).readonly(),
 });
 export type Origin = Readonly<z.infer<typeof originSchema>>;
 
@@ -181,10 +183,10 @@ export const manifestSchema = manifestShape.superRefine((manifest, context) => {
   }
 });
 
-/** `<id>.…`, or in a directory `<id>`, as pg_dump's directory format is left by others. */
+/** `<id>.…`; of what others left also `<id>` itself, or in a directory `<id>`: pg_dump's directory format. */
 const isNamedAfter = (key: string, id: string) => {
   const [name = '', directory] = key.split('/').reverse();
-  return name.startsWith(`${id}.`) || directory === id;
+  return name === id || name.startsWith(`${id}.`) || directory === id;
 };
 
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;

@@ -3,6 +3,7 @@ import { formatBytes, formatVersion } from './format.ts';
 import type { Obstacle } from './plan.ts';
 import type {
   ClusterPreflightFacts,
+  ExtractFacts,
   Listed,
   LiveFacts,
   NeedsFacts,
@@ -27,11 +28,84 @@ export interface RestoreWishes {
   readonly swap: boolean;
 }
 
+/** What the client tools that would read a dump are known to run by mistake. */
+export interface ToolFlaws {
+  /** "15.18" */
+  readonly psql: string;
+  readonly flaws: readonly { readonly cve: string; readonly what: string }[];
+}
+
+/** For a dump that Holdfast didn't make: psql is a part of what runs it. */
+export function originObstacles({ manifest }: Pick<Backup, 'manifest'>, { psql, flaws }: ToolFlaws): Obstacle[] {
+  if (manifest.origin === undefined) return [];
+  const isPlain = manifest.parts.some(({ format }) => format === undefined || format === 'plain');
+  return [
+    ...(isPlain && flaws.length > 0
+      ? [
+          note(
+            `psql ${psql} on the worker runs commands that are hidden in a dump (${flaws.map(({ cve }) => cve).join(', ')}); what would do so is refused before psql sees it`,
+            'update the PostgreSQL client tools on the worker',
+          ),
+        ]
+      : []),
+    ...manifest.warnings.slice(0, 10).map((warning) => note(warning)),
+  ];
+}
+
+/** What was chosen and the backup doesn't have, with what may have been meant. */
+export const notInBackupObstacles = (missing: ExtractFacts['notInBackup']): Obstacle[] =>
+  missing.first.map(({ what, similar }) =>
+    hopeless(
+      `the backup has no ${what}`,
+      similar.length === 0
+        ? "check the name; 'holdfast backups show' tells what the backup holds"
+        : `it has ${similar.slice(0, 5).join(', ')}`,
+    ),
+  );
+
+/** For tables and schemas that are put into a new schema of the live database. */
+export function extractObstacles(facts: ExtractFacts, schema: string): Obstacle[] {
+  const { missingExtensions, missingRoles, publishesAllTables, eventTriggers } = facts;
+  return [
+    ...(facts.schemaFree
+      ? []
+      : [hopeless(`schema '${schema}' exists already in the live database`, 'choose another name for intoSchema')]),
+    ...notInBackupObstacles(facts.notInBackup),
+    ...(missingExtensions.count === 0
+      ? []
+      : [
+          note(
+            `the live database lacks extensions of the backup: ${names(missingExtensions)}`,
+            'create them first if the tables use them',
+          ),
+        ]),
+    ...(missingRoles.count === 0
+      ? []
+      : [
+          note(
+            `the server lacks roles of the backup: ${names(missingRoles)}`,
+            'create them first if they own the tables',
+          ),
+        ]),
+    ...(publishesAllTables.count === 0
+      ? []
+      : [
+          note(
+            `the live database publishes all tables, so the new ones too: ${names(publishesAllTables)}`,
+            'their subscribers stop where they lack the tables',
+          ),
+        ]),
+    ...(eventTriggers.count === 0
+      ? []
+      : [note(`event triggers of the live database may hear of the new tables: ${names(eventTriggers)}`)]),
+  ];
+}
+
 /** What there is to know about the backup itself. */
 export function backupObstacles({ manifest, verification }: Backup): Obstacle[] {
   const failed = manifest.databases.filter(({ status }) => status === 'failed').map(({ name }) => name);
   return [
-    ...(verification === 'none'
+    ...(verification === 'none' && manifest.origin?.kind !== 'surveyed'
       ? [note(`backup ${manifest.id} has never been read back`, "'holdfast backups verify' does it")]
       : []),
     ...(failed.length === 0
@@ -140,7 +214,7 @@ function needsObstacles({ database, extensions, missingTablespaces, locale }: Ne
     ...extensions.first.map(({ name, version, available }) =>
       available === null
         ? hopeless(
-            `database '${database}' needs extension ${name} ${version}, which the target's installation doesn't have`,
+            `database '${database}' needs extension ${`${name} ${version}`.trim()}, which the target's installation doesn't have`,
             `install the package that brings ${name}`,
           )
         : note(`database '${database}' had extension ${name} ${version}; the target makes it ${available}`),

@@ -1,4 +1,6 @@
 import { digestOf, type Json } from './canonical.ts';
+import type { Selection } from './dump-survey.ts';
+import type { Origin } from './manifest.ts';
 
 /**
  * What a restore is about to do, in words and numbers. The digest covers the facts: what a human approves is exactly
@@ -9,8 +11,9 @@ import { digestOf, type Json } from './canonical.ts';
  * - `swap`: a copy beside the live database, exchanged with it after approval
  * - `create`: a database under a name that is free
  * - `cluster`: everything, into an empty cluster
+ * - `schema`: tables or schemas of a database, into a new schema of the live one
  */
-export type RestoreKind = 'swap' | 'create' | 'cluster';
+export type RestoreKind = 'swap' | 'create' | 'cluster' | 'schema';
 
 /** What was found when the copy was compared with the backup's manifest. */
 export interface CopyReport {
@@ -35,6 +38,8 @@ export interface RestoreFacts {
     readonly manifest: string;
     /** When the data was read: the database's snapshot, or the backup's start. */
     readonly takenAt: string;
+    /** Where Holdfast didn't make it: who put it into the catalog, or that nobody did, and what may run. */
+    readonly origin?: Pick<Origin, 'kind' | 'by' | 'reason' | 'findings' | 'allow'>;
   };
   readonly target: {
     readonly cluster: string;
@@ -49,6 +54,10 @@ export interface RestoreFacts {
   };
   /** Name of the database while it is being made. */
   readonly copyName: string | null;
+  /** What of the database is restored; without it all. */
+  readonly selection?: Selection;
+  /** For kind `schema`: the new schema. */
+  readonly schema?: string;
   /** OID of the verified copy; null before it is made. */
   readonly copyOid: number | null;
   /** Name that the live database gets at the swap. */
@@ -95,15 +104,20 @@ export const shortDigest = (digest: string) => digest.slice(0, 12);
 
 export const hopeless = (plan: RestorePlan) => plan.obstacles.filter(({ weight }) => weight === 'hopeless');
 
+/** A dump is code: one that is not in the catalog runs only after a human has seen what was found in it. */
+export const isUnvouched = ({ facts }: RestorePlan) => facts.source.origin?.kind === 'surveyed';
+
 /**
  * Whether a human decides before the restore goes on from this plan. What only creates something new needs nobody;
  * what puts a live database aside, or alters roles and fills databases that are there, needs one approval.
  */
 export function needsApproval(plan: RestorePlan): boolean {
+  if (isUnvouched(plan)) return true;
   switch (plan.facts.kind) {
     case 'swap':
       return true;
     case 'create':
+    case 'schema':
       return false;
     case 'cluster':
       return plan.facts.adopts !== null && plan.facts.adopts.roles.length + plan.facts.adopts.databases.length > 0;

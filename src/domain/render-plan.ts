@@ -9,6 +9,7 @@ export function renderPlan(plan: RestorePlan): string {
     `### Plan ${shortDigest(planDigest(plan))}: ${title(plan)}`,
     '',
     `- **from** backup ${code(facts.source.backup)} of cluster ${code(facts.source.cluster)} in repository ${code(facts.source.repository)}, data of ${facts.source.takenAt} (${formatSeconds(estimates.backupAgeSeconds)} old)`,
+    ...origin(plan).map((line) => `- ${line}`),
     `- **to** cluster ${code(facts.target.cluster)} at ${code(facts.target.address)}, PostgreSQL ${formatVersion(facts.target.versionNum)}, system ${facts.target.systemIdentifier}, timeline ${String(facts.target.timeline)}`,
     ...effects(plan).map((effect) => `- ${effect}`),
     ...costs(plan).map((cost) => `- ${cost}`),
@@ -17,6 +18,36 @@ export function renderPlan(plan: RestorePlan): string {
   ];
   return lines.join('\n');
 }
+
+/** Who vouches for what is restored, where Holdfast didn't make it. */
+function origin({ facts }: RestorePlan): string[] {
+  const found = facts.source.origin;
+  if (found === undefined) return [];
+  const allowed =
+    found.findings.length === 0
+      ? ['**its SQL** was read whole, and holds only what a dump usually holds']
+      : [
+          `**its SQL** holds what a dump doesn't usually hold, and is allowed to (${found.allow.join(', ')}): ${found.findings.slice(0, 5).map(oneLine).join('; ')}${found.findings.length > 5 ? ` and ${String(found.findings.length - 5)} more` : ''}`,
+        ];
+  return found.kind === 'adopted'
+    ? [`**made by** something else; put into the catalog by ${code(found.by)}: ${oneLine(found.reason)}`, ...allowed]
+    : [
+        '**NOBODY VOUCHES FOR IT**: it is not in the catalog. A dump is code that runs with the rights of the restoring role',
+        ...allowed,
+      ];
+}
+
+/** "table `public.orders`, schema `shop`" */
+function chosen({ facts }: RestorePlan): string {
+  const { schemas, tables } = facts.selection ?? { schemas: [], tables: [] };
+  return [
+    ...schemas.map((schema) => `schema ${code(schema)}`),
+    ...tables.map(([schema, table]) => `table ${code(`${schema}.${table}`)}`),
+  ].join(', ');
+}
+
+const leavesOut =
+  '**leaves out** the other tables’ rows, foreign keys, triggers, large objects, publications and subscriptions';
 
 /** What is read, made and waited for. Once the copy is there, only the swap is left. */
 function costs({ facts, estimates }: RestorePlan): string[] {
@@ -33,7 +64,8 @@ function costs({ facts, estimates }: RestorePlan): string[] {
   ];
 }
 
-function title({ facts }: RestorePlan): string {
+function title(plan: RestorePlan): string {
+  const { facts } = plan;
   const database = code(facts.target.database ?? '');
   switch (facts.kind) {
     case 'swap':
@@ -41,7 +73,11 @@ function title({ facts }: RestorePlan): string {
         ? `restore ${database} beside the live one, then swap`
         : `swap the restored ${database} in`;
     case 'create':
-      return `restore as new database ${database}`;
+      return facts.selection === undefined
+        ? `restore as new database ${database}`
+        : `restore ${chosen(plan)} as new database ${database}`;
+    case 'schema':
+      return `put ${chosen(plan)} into new schema ${code(facts.schema ?? '')} of ${database}`;
     case 'cluster':
       return `restore the whole cluster into ${code(facts.target.cluster)}`;
   }
@@ -72,6 +108,14 @@ function effects({ facts, estimates }: RestorePlan): string[] {
       return [
         ...roles,
         `**makes** ${code(facts.target.database ?? '')}, under the name ${code(facts.copyName ?? '')} until it is verified; nothing that exists is changed`,
+        ...(facts.selection === undefined ? [] : [leavesOut]),
+      ];
+    case 'schema':
+      return [
+        ...roles,
+        `**makes** ${code(facts.copyName ?? '')} beside the live database, with every definition and the chosen rows, and drops it at the end`,
+        `**creates** schema ${code(facts.schema ?? '')} in ${code(facts.target.database ?? '')} in one transaction; nothing else of it is changed`,
+        leavesOut,
       ];
     case 'cluster': {
       const adopts = facts.adopts ?? { roles: [], databases: [] };

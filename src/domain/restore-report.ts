@@ -179,6 +179,28 @@ export interface ClusterPreflightFacts {
   readonly tablespaces: readonly TablespaceFacts[];
 }
 
+/** What a plan for tables or schemas has to know about the live database that gets them. */
+export interface ExtractFacts {
+  /** No schema of the name is there, or this run made it. */
+  readonly schemaFree: boolean;
+  /** What was chosen and the backup doesn't have, with what may have been meant. */
+  readonly notInBackup: Listed<{ readonly what: string; readonly similar: readonly string[] }>;
+  /** Of the chosen ones, as the backup lists them; partitions count by themselves. */
+  readonly tables: number;
+  /** Null: the backup has no counts. */
+  readonly rows: number | null;
+  /** Of the chosen tables among all rows, a part of the database's size: an estimate; null: can't be told. */
+  readonly needBytes: number | null;
+  /** Extensions of the backup that the live database lacks: only a problem where the chosen tables use them. */
+  readonly missingExtensions: Listed<string>;
+  /** Roles of the backup that the server lacks: only a problem where they own the chosen tables or may use them. */
+  readonly missingRoles: Listed<string>;
+  /** Publications FOR ALL TABLES: their subscribers get the new tables' rows, and stop where they lack the tables. */
+  readonly publishesAllTables: Listed<string>;
+  /** Enabled event triggers: they hear of the new tables (a superuser of PostgreSQL 17 and newer spares them). */
+  readonly eventTriggers: Listed<string>;
+}
+
 /** One line for a person: where, what. */
 export function describeFinding({ line, message, sqlState }: Finding): string {
   const where = line === null ? '' : `line ${String(line)}: `;

@@ -11,6 +11,7 @@ import {
 } from './config.ts';
 import { durationMs } from './duration.ts';
 import { HoldfastError } from './errors.ts';
+import { joinKey } from './ids.ts';
 
 /**
  * A run is resolved once: names become everything the run needs, without a secret value. Later activities get this
@@ -48,11 +49,23 @@ export interface S3Spec {
   };
 }
 
+/** For people: the directory, or s3://bucket/prefix. */
+export const repositoryPlace = (spec: RepositorySpec) =>
+  'directory' in spec ? spec.directory : `s3://${joinKey(spec.s3.bucket, spec.s3.prefix)}`;
+
 /** References, never values. */
 export interface S3Credentials {
   readonly accessKeyId: SecretReference;
   readonly secretAccessKey: SecretReference;
   readonly sessionToken: SecretReference | null;
+}
+
+/** Where dumps lie that something else left. */
+export interface AdoptSpec {
+  readonly policy: string;
+  readonly repository: RepositorySpec;
+  readonly path: string;
+  readonly pattern: string;
 }
 
 export interface BackupSpec {
@@ -62,6 +75,11 @@ export interface BackupSpec {
   readonly repository: RepositorySpec;
   readonly path: string;
   readonly prefix: string;
+  readonly method: 'pg_dumpall' | 'pg_dump';
+  /** For pg_dump. */
+  readonly format: 'custom' | 'directory';
+  readonly jobs: number;
+  readonly adopt: AdoptSpec | null;
   readonly keep: Keep | null;
   readonly compression: 'gzip' | 'zstd';
   readonly exclude: readonly string[];
@@ -75,6 +93,8 @@ export interface RestoreSpec {
   readonly argument: RestoreArgument;
   /** Where backups of the source cluster may lie. */
   readonly repositories: readonly RepositorySpec[];
+  /** Where dumps of it may lie that Holdfast didn't make. */
+  readonly foreign: readonly AdoptSpec[];
   readonly target: TargetSpec;
   readonly approval: { readonly expiresAfterMs: number; readonly gate: RestoreApproval['gate'] };
   readonly digest: string;
@@ -82,7 +102,9 @@ export interface RestoreSpec {
 
 export function backupSpec(config: Config, argument: BackupArgument | PruneArgument): BackupSpec {
   const policy = named(config.policies, argument.policy, 'policy');
-  if (policy.method !== 'pg_dumpall') throw notBuiltYet(`policy ${argument.policy}`, 'use method pg_dumpall');
+  const { method } = policy;
+  if (method !== 'pg_dumpall' && method !== 'pg_dump')
+    throw notBuiltYet(`policy ${argument.policy}`, 'use method pg_dumpall or pg_dump');
   const body = {
     installation: config.installation,
     policy: argument.policy,
@@ -90,6 +112,10 @@ export function backupSpec(config: Config, argument: BackupArgument | PruneArgum
     repository: repositorySpec(config, policy.repository ?? ''),
     path: policyPath(policy),
     prefix: policyPrefix(argument.policy, policy),
+    method,
+    format: policy.format ?? ('custom' as const),
+    jobs: policy.jobs ?? defaultJobs,
+    adopt: adoptSpec(config, argument.policy),
     keep: policy.keep ?? null,
     compression: policy.compression,
     exclude: policy.exclude,
@@ -107,11 +133,32 @@ export function restoreSpec(config: Config, argument: RestoreArgument): RestoreS
     installation: config.installation,
     argument,
     repositories: clusterRepositories(config, argument.cluster),
+    foreign: clusterForeign(config, argument.cluster),
     target,
     approval: { expiresAfterMs: durationMs(expiresAfter), gate },
   };
   return { ...body, digest: digestOf(body as unknown as Json) };
 }
+
+const defaultJobs = 2;
+
+/** Where a policy's foreign dumps lie; null where it adopts none. */
+export function adoptSpec(config: Config, name: string): AdoptSpec | null {
+  const policy = named(config.policies, name, 'policy');
+  if (policy.adopt === undefined) return null;
+  return {
+    policy: name,
+    repository: repositorySpec(config, policy.repository ?? ''),
+    path: policy.adopt.path ?? policyPath(policy),
+    pattern: policy.adopt.pattern,
+  };
+}
+
+const clusterForeign = (config: Config, cluster: string): AdoptSpec[] =>
+  Object.entries(config.policies).flatMap(([name, policy]) => {
+    const spec = policy.cluster === cluster ? adoptSpec(config, name) : null;
+    return spec === null ? [] : [spec];
+  });
 
 /** Every repository that a policy of the cluster writes to. */
 export function clusterRepositories(config: Config, cluster: string): RepositorySpec[] {

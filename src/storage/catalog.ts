@@ -1,6 +1,6 @@
 import type { Backup, Catalog, Unreadable } from '../domain/catalog.ts';
 import { newestFirst } from '../domain/catalog.ts';
-import { messageOf } from '../domain/errors.ts';
+import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { explainIssues } from '../domain/explain.ts';
 import { manifestSuffix } from '../domain/ids.ts';
 import { manifestSchema, type Manifest } from '../domain/manifest.ts';
@@ -53,13 +53,32 @@ export async function readManifest(
   }
 }
 
+/** What was found in a dump that nobody vouches for. Throws ObjectDamaged: without it the dump is to be read again. */
+export async function readSurvey(repository: Repository, key: string): Promise<Manifest> {
+  const text = await repository.readText(key);
+  try {
+    const manifest = manifestSchema.parse(JSON.parse(text ?? 'null'));
+    if (manifest.origin?.kind === 'surveyed') return manifest;
+  } catch {
+    // said below
+  }
+  throw new HoldfastError(
+    'ObjectDamaged',
+    `${key}, which tells what was found in the dump, is gone or damaged`,
+    'start the restore again: it reads the dump anew',
+  );
+}
+
 /** A manifest speaks for the files beside it, by their names, and for no others: pruning deletes what it names. */
 function ofItsKey(manifest: Manifest, manifestKey: string): { readonly found: Manifest } | { readonly reason: string } {
   const directory = manifestKey.slice(0, manifestKey.lastIndexOf('/') + 1);
   if (manifestKey !== `${directory}${manifest.id}${manifestSuffix}`) {
     return { reason: `id: '${manifest.id}' is not what the manifest's own name says` };
   }
-  const foreign = manifest.objects.find(({ key }) => !key.startsWith(`${directory}${manifest.id}.`));
+  const stem = `${directory}${manifest.id}`;
+  const foreign = manifest.objects.find(
+    ({ key }) => key !== stem && !key.startsWith(`${stem}.`) && !key.startsWith(`${stem}/`),
+  );
   if (foreign) return { reason: `objects: ${foreign.key} does not lie beside the manifest` };
   return { found: manifest };
 }

@@ -20,7 +20,8 @@ export async function readMarker(directory: string): Promise<Marker> {
   return parseMarker(text, directory);
 }
 
-function parseMarker(text: string, directory: string): Marker {
+/** @param place for messages: the directory or the bucket. Throws ObjectDamaged, or NotBuiltYet for a newer format */
+export function parseMarker(text: string, place: string): Marker {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -31,7 +32,7 @@ function parseMarker(text: string, directory: string): Marker {
   if (format.success && format.data.format > 1) {
     throw new HoldfastError(
       'NotBuiltYet',
-      `the repository in ${directory} has format ${String(format.data.format)}; this version of Holdfast knows format 1`,
+      `the repository in ${place} has format ${String(format.data.format)}; this version of Holdfast knows format 1`,
       'use the version of Holdfast that wrote it, or a newer one',
     );
   }
@@ -39,7 +40,7 @@ function parseMarker(text: string, directory: string): Marker {
   if (parsed.success) return parsed.data;
   throw new HoldfastError(
     'ObjectDamaged',
-    `the marker ${markerKey} in ${directory} is damaged`,
+    `the marker ${markerKey} in ${place} is damaged`,
     'it should read {"format":1,"id":"…","createdAt":"…"}: see README.holdfast.txt beside it',
   );
 }
@@ -52,10 +53,11 @@ function notMounted(directory: string): HoldfastError {
   );
 }
 
-export function otherRepository(directory: string, expected: string, found: string): HoldfastError {
+/** @param place for messages: the directory or the bucket */
+export function otherRepository(place: string, expected: string, found: string): HoldfastError {
   return new HoldfastError(
     'StoreNotMounted',
-    `${directory} holds repository ${found} where repository ${expected} was before`,
-    'see what is mounted there; if the change is meant, restart the worker',
+    `${place} holds repository ${found} where repository ${expected} was before`,
+    'see what lies there, or is mounted; if the change is meant, restart the worker',
   );
 }

@@ -4,11 +4,12 @@ import { bytesActivities, controlActivities, siteActivities } from '../activitie
 import { temporalSettings } from '../client/connect.ts';
 import { temporalLeases } from '../client/leases.ts';
 import { isPolled } from '../client/pollers.ts';
+import { digestOf, type Json } from '../domain/canonical.ts';
 import type { Config } from '../domain/config.ts';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { bytesQueue, controlQueue, siteQueue } from '../domain/ids.ts';
 import type { RepositorySpec } from '../domain/specs.ts';
-import { openDirectory } from '../storage/directory.ts';
+import { openRepository, type ReadSecret } from '../storage/open.ts';
 import type { Repository } from '../storage/repository.ts';
 import { findCompressors } from '../streams/compress.ts';
 import { findTool } from '../process/environment.ts';
@@ -27,6 +28,8 @@ export interface RunWorkerOptions {
   readonly sites: readonly string[];
   /** How many dumps, restores and verifications run at once. */
   readonly slots: number;
+  /** Where archives may lie for a while that pg_restore has to seek in. */
+  readonly scratch: string;
   /** host:port for /healthz, /readyz and /metrics. */
   readonly healthAddress: string | undefined;
   /** host:port for the Temporal SDK's own Prometheus metrics. */
@@ -80,16 +83,18 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
   });
   const metrics = createMetrics(version);
   const client = new Client({ connection, namespace });
+  const readSecret = secretReader(environment);
   const deps = {
     version,
     config,
     leases: temporalLeases(client),
     // The queue of quick work: one that moves bytes isn't asked for more while its slots are taken.
     isServed: (site: string) => isPolled(client, namespace, siteQueue(site)),
-    openRepository: rememberedRepositories(),
+    openRepository: rememberedRepositories(readSecret),
     compressors,
+    scratch: options.scratch,
     toolPlaces: ({ tools }: Config) => ({ configured: tools.postgres, path: environment['PATH'] ?? '' }),
-    secret: secretReader(environment),
+    secret: readSecret,
     failpoint: failpoints(environment['HOLDFAST_FAILPOINTS']),
   };
   const common = {
@@ -177,11 +182,13 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
   }
 }
 
-function rememberedRepositories(): (spec: RepositorySpec) => Repository {
+function rememberedRepositories(readSecret: ReadSecret): (spec: RepositorySpec) => Repository {
   const opened = new Map<string, Repository>();
-  return ({ directory }) => {
-    const repository = opened.get(directory) ?? openDirectory({ directory });
-    opened.set(directory, repository);
+  return (spec) => {
+    // Names may change; what lies at a place doesn't.
+    const place = digestOf({ ...spec, name: '' } as unknown as Json);
+    const repository = opened.get(place) ?? openRepository(spec, readSecret);
+    opened.set(place, repository);
     return repository;
   };
 }

@@ -78,6 +78,7 @@ const attemptsOfATurn = 100;
 async function take(spec: BackupSpec, run: RunIdentity, journal: Journal): Promise<Committed> {
   const { site } = spec.source;
   const startedAt = workflowInfo().startTime.toISOString();
+  let last: TakenBackup | undefined;
   try {
     for (let turn = 1; ; turn += 1) {
       const taken = await journal.step(
@@ -90,6 +91,7 @@ async function take(spec: BackupSpec, run: RunIdentity, journal: Journal): Promi
         ({ id, bytes, databases, failures }) =>
           `${id}, ${formatCount(databases, 'database')}, ${formatBytes(bytes)}${failures.length === 0 ? '' : `, ${String(failures.length)} FAILED`}`,
       );
+      last = taken;
       try {
         const { manifestKey } = await journal.step('commit', () =>
           quick(site, (at) => at.commitBackup({ spec, run, taken })),
@@ -100,14 +102,18 @@ async function take(spec: BackupSpec, run: RunIdentity, journal: Journal): Promi
       }
     }
   } finally {
-    await CancellationScope.nonCancellable(() => sweep(spec, run));
+    await CancellationScope.nonCancellable(() => sweep(spec, run, last));
   }
 }
 
 /** What can't be swept now is swept by a later prune; the reason why the run ends is worth more than this. */
-async function sweep({ source, repository }: BackupSpec, run: RunIdentity): Promise<void> {
+async function sweep(
+  { source, repository }: BackupSpec,
+  run: RunIdentity,
+  taken: TakenBackup | undefined,
+): Promise<void> {
   try {
-    await quick(source.site, (at) => at.sweepStaged({ repository, run }));
+    await quick(source.site, (at) => at.sweepStaged({ repository, run, taken }));
   } catch {
     // see above
   }

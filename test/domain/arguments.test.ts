@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { backupArgument, parseArgument, pruneArgument, restoreArgument } from '../../src/domain/arguments.ts';
+import {
+  adoptArgument,
+  backupArgument,
+  parseArgument,
+  pruneArgument,
+  restoreArgument,
+} from '../../src/domain/arguments.ts';
 import { HoldfastError } from '../../src/domain/errors.ts';
 import { expectGolden } from '../golden.ts';
 import { told } from './samples.ts';
@@ -61,6 +67,16 @@ describe('an argument', () => {
       ['onto a path', { ...gatus, onto: '/tmp' }],
       ['properties of nobody', { ...gatus, properties: 'mine' }],
       ['roles that are a list', { ...gatus, missingRoles: ['app'] }],
+      ['tables without a place for them', { ...gatus, tables: ['public.orders'] }],
+      ['tables with two places', { ...gatus, tables: ['public.orders'], into: 'copy', intoSchema: 'rescued' }],
+      ['tables of no database', { cluster: 'jigga', tables: ['public.orders'], into: 'copy' }],
+      ['a table without its schema', { ...gatus, tables: ['orders'], into: 'copy' }],
+      ['a table with two dots', { ...gatus, tables: ['a.b.c'], into: 'copy' }],
+      ['no tables', { ...gatus, tables: [], into: 'copy' }],
+      ['schemas that are a text', { ...gatus, schemas: 'shop', intoSchema: 'rescued' }],
+      ['a schema for nothing', { ...gatus, intoSchema: 'rescued' }],
+      ['a permission for what is vouched for', { ...gatus, allow: ['server-side'] }],
+      ['a permission that is none', { ...gatus, foreign: true, allow: ['everything'] }],
       ['a long requester', { ...gatus, requestedBy: 'a'.repeat(201) }],
       [
         'everything at once',
@@ -72,9 +88,21 @@ describe('an argument', () => {
     );
     const others = [
       `# backup\n${told(() => parseArgument('backup', backupArgument, { policy: 'Daily' }))}`,
+      `# adopt\n${told(() => parseArgument('adopt', adoptArgument, { policy: 'daily', dump: '../x', by: '' }))}`,
       `# prune\n${told(() => parseArgument('prune', pruneArgument, { policy: 'daily', dryRun: 'yes' }))}`,
     ];
     expectGolden(import.meta.url, 'arguments.txt', [...answers, ...others].join('\n'));
+  });
+
+  test('names tables by "schema.table", or apart where a name holds a dot', () => {
+    const tables = ['public.orders', { schema: 'a.b', table: 'c' }];
+    expect(
+      parseArgument('restore', restoreArgument, { cluster: 'jigga', database: 'gatus', tables, intoSchema: 'rescued' })
+        .tables,
+    ).toEqual([
+      { schema: 'public', table: 'orders' },
+      { schema: 'a.b', table: 'c' },
+    ]);
   });
 
   test('of any value is taken or refused as InvalidArgument, shortly and in well-formed text', () => {

@@ -174,6 +174,8 @@ describe('a configuration', () => {
       withCluster({ server: { host: 'db', password: { env: 'hunter2', file: '/hunter2' } } }),
       withCluster('postgres://postgres:hunter2@db'),
       s3({ credentials: 'hunter2' }),
+      s3({ credentials: { accessKeyId: { env: 'ID' }, secretAccessKey: 'hunter2' } }),
+      s3({ credentials: { accessKeyId: 'hunter2', secretAccessKey: { value: 'hunter2' } } }),
     ];
     for (const value of wrong) expect(told(() => parseConfig(value))).toMatch(/^ConfigurationInvalid: (?!.*hunter2)/s);
   });

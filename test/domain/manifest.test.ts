@@ -31,7 +31,7 @@ describe('a manifest', () => {
       'no version': { ...good, version: undefined },
       'a path for an id': { ...good, id: '../../etc/passwd' },
       'a cluster that is a path': { ...good, cluster: '../other' },
-      'an unknown method': { ...good, method: 'pg_dump' },
+      'an unknown method': { ...good, method: 'cp' },
       'an unknown status': { ...good, status: 'fine' },
       'a time without a zone': { ...good, startedAt: '2026-11-21 02:00:00' },
       'a digest that is none': { ...good, objects: [{ ...object, sha256: 'A'.repeat(64) }] },

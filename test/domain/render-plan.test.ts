@@ -18,6 +18,13 @@ const hostileFacts: Partial<RestoreFacts> = {
   adopts: { roles: [hostile], databases: [hostile] },
   report: { ok: false, tables: 1, rows: 1, differences: [hostile], notes: [hostile] },
 };
+const adopted = {
+  kind: 'adopted',
+  by: 'alice',
+  reason: 'from the old cron job',
+  findings: ["COPY … FROM PROGRAM in line 12, database 'gatus'"],
+  allow: ['server-side'],
+} as const;
 const hostileObstacles = { obstacles: [{ weight: 'hopeless', what: hostile, cure: hostile }] } as const;
 
 const plans: Readonly<Record<string, RestorePlan>> = {
@@ -51,6 +58,31 @@ const plans: Readonly<Record<string, RestorePlan>> = {
     target: { ...facts.target, database: 'gatus_check', liveOid: null },
     oldName: null,
     createRoles: ['app'],
+  }),
+  'create-of-two-tables': restorePlan({
+    kind: 'create',
+    target: { ...facts.target, database: 'gatus_check', liveOid: null },
+    oldName: null,
+    selection: {
+      schemas: [],
+      tables: [
+        ['public', 'orders'],
+        ['shop', 'a`b'],
+      ],
+    },
+  }),
+  'schema-of-a-table-and-a-schema': restorePlan({
+    kind: 'schema',
+    oldName: null,
+    properties: null,
+    schema: 'rescued',
+    selection: { schemas: ['shop'], tables: [['public', 'orders']] },
+  }),
+  'swap-from-an-adopted-dump': restorePlan({ source: { ...facts.source, origin: adopted } }),
+  'create-from-a-dump-that-nobody-vouches-for': restorePlan({
+    kind: 'create',
+    oldName: null,
+    source: { ...facts.source, origin: { ...adopted, kind: 'surveyed', findings: [], allow: [] } },
   }),
   'cluster-into-an-empty-one': restorePlan({
     kind: 'cluster',

@@ -4,6 +4,7 @@ import {
   assertSameTarget,
   backupSpec,
   clusterRepositories,
+  repositoryPlace,
   repositorySpec,
   restoreSpec,
   targetSpec,
@@ -14,7 +15,29 @@ import { told } from './samples.ts';
 
 const written = {
   installation: 'homelab',
-  repositories: { nas: { directory: '/backup' }, usb: { directory: '/mnt/usb' }, ovh: { s3: { bucket: 'backups' } } },
+  repositories: {
+    nas: { directory: '/backup' },
+    usb: { directory: '/mnt/usb' },
+    ovh: {
+      s3: {
+        bucket: 'backups',
+        endpoint: 'https://s3.example.net',
+        prefix: 'lab',
+        credentials: { secret: 'ovh-s3', accessKeyId: 'ID', secretAccessKey: 'KEY' },
+      },
+    },
+    aws: { s3: { bucket: 'backups' } },
+    minio: {
+      s3: {
+        bucket: 'backups',
+        endpoint: 'http://minio:9000',
+        pathStyle: false,
+        maxParts: 1000,
+        partSize: 16777216,
+        credentials: { accessKeyId: { env: 'ID' }, secretAccessKey: { file: '/run/key' } },
+      },
+    },
+  },
   clusters: {
     jigga: { server: { host: 'db', password: { env: 'SECRET' } }, site: 'cellar' },
     lab: { server: { host: 'lab' } },
@@ -40,7 +63,8 @@ const written = {
     again: { cluster: 'jigga', method: 'pg_dumpall', repository: 'nas' },
     infra: { cluster: 'infra', method: 'pg_dumpall', repository: 'nas' },
     away: { cluster: 'lab', method: 'pg_dumpall', repository: 'ovh' },
-    single: { cluster: 'jigga', method: 'pg_dump', repository: 'nas' },
+    single: { cluster: 'jigga', method: 'pg_dump', repository: 'nas', format: 'directory', jobs: 4 },
+    base: { cluster: 'jigga', method: 'base', repository: 'nas', prefix: 'base' },
   },
 };
 const config = parseConfig(written);
@@ -54,6 +78,29 @@ describe('a specification', () => {
       'spec-backup-weekly.json',
       JSON.stringify(backupSpec(config, { policy: 'weekly' }), null, 2),
     );
+  });
+
+  test('of an S3 repository names its credentials and holds none', () => {
+    const specs = ['ovh', 'aws', 'minio'].map((name) => repositorySpec(config, name));
+    expectGolden(import.meta.url, 'spec-s3.json', JSON.stringify(specs, null, 2));
+    expect(specs.map(repositoryPlace)).toEqual(['s3://backups/lab', 's3://backups', 's3://backups']);
+    expect(repositoryPlace(repositorySpec(config, 'nas'))).toBe('/backup');
+  });
+
+  test('of method pg_dump says in which format and with how many jobs', () => {
+    expect(backupSpec(config, { policy: 'single' })).toMatchObject({ method: 'pg_dump', format: 'directory', jobs: 4 });
+    expect(backupSpec(config, { policy: 'away' }).repository).toHaveProperty('s3.bucket', 'backups');
+  });
+
+  test('of a restore knows where dumps lie that something else made', () => {
+    const daily = { ...written.policies.daily, adopt: { pattern: '*.sql.gz' } };
+    const weekly = { ...written.policies.weekly, adopt: { pattern: '*.dump', path: 'old' } };
+    const adopting = parseConfig({ ...written, policies: { ...written.policies, daily, weekly } });
+    expect(restoreSpec(adopting, restoring({})).foreign).toEqual([
+      { policy: 'daily', repository: { name: 'nas', directory: '/backup' }, path: '', pattern: '*.sql.gz' },
+      { policy: 'weekly', repository: { name: 'usb', directory: '/mnt/usb' }, path: 'old', pattern: '*.dump' },
+    ]);
+    expect(backupSpec(adopting, { policy: 'daily' }).adopt).toMatchObject({ path: '', pattern: '*.sql.gz' });
   });
 
   test('of a restore holds each repository of the source once, and where it goes', () => {
@@ -83,9 +130,8 @@ describe('a specification', () => {
       ['an unknown policy', () => backupSpec(config, { policy: 'dialy' })],
       ['a policy that JavaScript knows', () => backupSpec(config, { policy: 'constructor' })],
       ['an unknown policy where there are none', () => backupSpec({ ...config, policies: {} }, { policy: 'daily' })],
-      ['a method that isn’t built', () => backupSpec(config, { policy: 'single' })],
+      ['a method that isn’t built', () => backupSpec(config, { policy: 'base' })],
       ['a policy of a StatefulSet', () => backupSpec(config, { policy: 'infra' })],
-      ['a policy into S3', () => backupSpec(config, { policy: 'away' })],
       ['a policy without a repository', () => backupSpec(loose, { policy: 'loose' })],
       ['an unknown cluster', () => restoreSpec(config, restoring({ cluster: 'jiga' }))],
       ['a cluster that JavaScript knows', () => restoreSpec(config, restoring({ cluster: 'constructor' }))],

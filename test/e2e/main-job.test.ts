@@ -7,7 +7,7 @@ import { createSample, damage, fingerprint } from '../../demo/sample.ts';
 import type { PostgresMajor, PostgresServer } from '../../parts/postgres-server.ts';
 import { startWorld, type World } from '../../parts/world.ts';
 import { manifestSchema } from '../../src/domain/manifest.ts';
-import type { RestoreResult } from '../../src/workflows/restore.ts';
+import type { RestoreResult } from '../../src/workflows/restore-run.ts';
 import { approve, backUp, start, untilDecision, untilFollowUp } from './runs.ts';
 
 const run = promisify(execFile);

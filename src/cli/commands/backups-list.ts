@@ -13,17 +13,18 @@ export function addBackupsList(parent: Command, shell: Shell): void {
     .command('list')
     .summary('list the backups')
     .description(
-      "Lists the backups in the repositories of the configuration, newest first. Reads the repositories from where the command runs: where the mount isn't here, run it in the worker's pod.",
+      "Lists the backups in the repositories of the configuration, newest first, and the dumps that something else left where a policy's 'adopt' looks for them. Reads the repositories from where the command runs: where the mount or the credentials aren't here, run it in the worker's pod.",
     )
     .option('--cluster <name>', 'only backups of this cluster')
     .option('--repository <name>', 'only this repository')
     .action(async ({ cluster, repository }: ListOptions, self: Command) => {
       const { output, configFile } = shell.call(self);
       const { loadConfiguration } = await import('../configuration.ts');
-      const { readCatalogs } = await import('../catalogs.ts');
-      const { backupDocument, showBackups } = await import('../show-backups.ts');
+      const { readCatalogs, readForeign, repositoryOpener } = await import('../catalogs.ts');
+      const { backupDocument, foreignDocument, showBackups, showForeign } = await import('../show-backups.ts');
       const { config } = await loadConfiguration(shell.context, configFile);
-      const catalogs = await readCatalogs(config, repository);
+      const open = repositoryOpener(shell.context);
+      const catalogs = await readCatalogs(config, open, repository);
       const [unreachable] = catalogs.unreachable;
       if (unreachable && catalogs.backups.length + catalogs.unreadable.length === 0) throw unreachable.error;
       const backups = catalogs.backups
@@ -44,8 +45,15 @@ export function addBackupsList(parent: Command, shell: Shell): void {
         output.line(`no backups${cluster === undefined ? '' : ` of cluster ${cluster}${known}`}`);
       }
       showBackups(output, shown, shell.context.clock.now());
+      const foreign = (await readForeign(config, open, catalogs)).filter(
+        (one) =>
+          (cluster === undefined || one.cluster === cluster) &&
+          (repository === undefined || one.adopt.repository.name === repository),
+      );
+      showForeign(output, foreign, shell.context.clock.now());
       output.document({
         backups: backups.map(backupDocument),
+        foreign: foreign.map(foreignDocument),
         unreadable: catalogs.unreadable,
         unreachable: catalogs.unreachable.map(({ repository: name, error }) => ({
           repository: name,

@@ -13,17 +13,17 @@ export function addBackupsShow(parent: Command, shell: Shell): void {
     .action(async (id: string, { cluster }: { readonly cluster?: string }, self: Command) => {
       const { output, configFile } = shell.call(self);
       const { loadConfiguration } = await import('../configuration.ts');
-      const { locate, readCatalogs } = await import('../catalogs.ts');
-      const { repositorySpec } = await import('../../domain/specs.ts');
+      const { locate, readCatalogs, repositoryOpener } = await import('../catalogs.ts');
+      const { repositoryPlace, repositorySpec } = await import('../../domain/specs.ts');
       const { showBackup } = await import('../show-backups.ts');
       const { config } = await loadConfiguration(shell.context, configFile);
-      const located = locate(await readCatalogs(config), id, cluster);
-      const { directory } = repositorySpec(config, located.repository);
-      showBackup(output, located, shell.context.clock.now(), directory);
+      const located = locate(await readCatalogs(config, repositoryOpener(shell.context)), id, cluster);
+      const place = repositoryPlace(repositorySpec(config, located.repository));
+      showBackup(output, located, shell.context.clock.now(), place);
       const { repository, backup } = located;
       output.document({
         repository,
-        directory,
+        place,
         verification: backup.verification,
         manifestKey: backup.manifestKey,
         manifest: backup.manifest,

@@ -19,7 +19,7 @@ export function addStatus(parent: Command, shell: Shell): void {
         const { loadConfiguration } = await import('../configuration.ts');
         const { config } = await loadConfiguration(context, configFile);
         shell.exitCode = await withTemporal(context, (temporal) =>
-          statusOfAll(output, config, temporal, context.clock.now()),
+          statusOfAll(context, output, config, temporal, context.clock.now()),
         );
         return;
       }

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { address, duration, positiveInteger, siteName } from '../options.ts';
 import { withExamples, type Shell } from '../shell.ts';
@@ -9,6 +11,7 @@ interface WorkerOptions {
   readonly slots: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly grace: number;
+  readonly scratch?: string;
 }
 
 export function addWorker(parent: Command, shell: Shell): void {
@@ -25,6 +28,10 @@ export function addWorker(parent: Command, shell: Shell): void {
       '--metrics <host:port>',
       "serve the Temporal SDK's own Prometheus metrics here (default: not served)",
       address,
+    )
+    .option(
+      '--scratch <directory>',
+      "where archives of method pg_dump may lie for a while: it needs room for the largest of them (default: 'holdfast' in the system's directory for temporary files)",
     )
     .addOption(
       new Option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn', 'error']).default('info'),
@@ -45,6 +52,7 @@ export function addWorker(parent: Command, shell: Shell): void {
         environment: context.environment,
         sites: options.site ?? ['main'],
         slots: options.slots,
+        scratch: resolve(context.directory, options.scratch ?? join(tmpdir(), 'holdfast')),
         healthAddress: options.health,
         temporalMetricsAddress: options.metrics,
         logLevel: options.logLevel,

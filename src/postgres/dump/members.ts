@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Part } from '../../domain/manifest.ts';
 import { member, type Compressor } from '../../streams/compress.ts';
@@ -25,7 +24,11 @@ export interface MembersOptions {
   readonly compressor: Compressor;
   readonly signal: AbortSignal;
   readonly stallMs: number;
+  /** Where what is poured is an archive of pg_dump's, which compresses itself. */
+  readonly archive?: 'custom' | 'directory-tar';
 }
+
+type Kind = Pick<DumpPart, 'compression' | 'format'>;
 
 /** Writes members one after the other and keeps the list of them. */
 export class Members {
@@ -69,11 +72,17 @@ export class Members {
     meter.update(bytes);
     const { offset } = this.#sink;
     await this.#guard(() => this.#sink.write(bytes));
-    this.#add(name, database, offset, meter);
+    this.#add(name, database, offset, meter, { compression: compressor.compression });
   }
 
   /** A member from a stream of stored bytes: whole once the stream has ended without an error. */
-  async pour(name: Part['name'], database: string, stored: Readable, from: string, onChunk: () => void): Promise<void> {
+  async pour(
+    name: Part['name'],
+    database: string,
+    stored: AsyncIterable<Uint8Array>,
+    from: string,
+    onChunk: (bytes: number) => void,
+  ): Promise<void> {
     const meter = new Meter();
     const { offset } = this.#sink;
     const sink = { write: (chunk: Uint8Array) => this.#guard(() => this.#sink.write(chunk)) };
@@ -85,10 +94,13 @@ export class Members {
       if (error instanceof HoldfastError && error.type === 'StoreUnavailable') this.#broken ??= { error };
       throw error;
     }
-    this.#add(name, database, offset, meter);
+    const { archive, compressor } = this.#options;
+    const kind: Kind =
+      archive === undefined ? { compression: compressor.compression } : { compression: 'none', format: archive };
+    this.#add(name, database, offset, meter, kind);
   }
 
-  #add(name: Part['name'], database: string | undefined, offset: number, meter: Meter): void {
+  #add(name: Part['name'], database: string | undefined, offset: number, meter: Meter, kind: Kind): void {
     this.#parts.push({
       name,
       ...(database === undefined ? {} : { database }),
@@ -96,7 +108,7 @@ export class Members {
       length: meter.bytes,
       sha256: meter.digest(),
       plain: null,
-      compression: this.#options.compressor.compression,
+      ...kind,
       encryption: null,
     });
   }

@@ -11,6 +11,9 @@ export interface PropertiesPlace {
   readonly afterForeignEncoding: boolean;
 }
 
+/** Worth a warning where U+FFFD stands in what renderProperties returns. */
+export const notUtf8 = 'its properties hold text that is not valid UTF-8';
+
 /** These are made by initdb: they are there already, wherever the file is restored. */
 const madeByInitdb = ['template1', 'postgres'];
 

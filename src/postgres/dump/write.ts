@@ -1,21 +1,26 @@
 import { HoldfastError } from '../../domain/errors.ts';
 import type { DatabaseRecord, Manifest, RoleRecord } from '../../domain/manifest.ts';
 import type { Compressor } from '../../streams/compress.ts';
-import { withSession, withToolEnvironment, type Server } from '../connection.ts';
-import { inspectServer, readIdentity, type DatabaseEntry, type ServerLook } from '../inspect.ts';
-import { describeServer } from '../server.ts';
+import { withSession } from '../connection.ts';
+import { readIdentity, type ServerLook } from '../inspect.ts';
 import type { Tools } from '../tools.ts';
+import { asAttempt, type DumpAttempt } from './attempt.ts';
 import { dumpDatabase, type DatabaseDumpOptions } from './database.ts';
 import { clusterFooter, dumpGlobals } from './globals.ts';
-import { endLeftovers } from './leftovers.ts';
 import { Members, type DumpPart, type DumpSink } from './members.ts';
-import { reasonOf } from './reason.ts';
-import { assertSameServer } from './snapshot.ts';
+import {
+  assertNotAllFailed,
+  foreignTools,
+  identityChanges,
+  notDumped,
+  reasonToSkip,
+  recordOfFailure,
+  unknownExclusions,
+} from './records.ts';
 
 export type { DumpPart, DumpSink } from './members.ts';
 
-export interface ClusterDumpRequest {
-  readonly server: Server;
+export interface ClusterDumpRequest extends DumpAttempt {
   readonly tools: Tools;
   readonly compressor: Compressor;
   /** Databases to leave out, by name. */
@@ -25,16 +30,8 @@ export interface ClusterDumpRequest {
   /** Count every table's rows in the dump's own snapshot. */
   readonly countRows: boolean;
   readonly sink: DumpSink;
-  /**
-   * Names this attempt in pg_stat_activity: ASCII, at most 63 characters, begins with 'holdfast '. Backends of that
-   * name are ended before and after.
-   */
-  readonly applicationName: string;
-  /** Names of earlier attempts: their backends are ended before. Never a later one's, which would be its end. */
-  readonly earlierNames?: readonly string[];
   /** Longest silence of pg_dump or the sink, in milliseconds; default 30 minutes, or twice the lock time-out. */
   readonly stallMs?: number;
-  readonly signal: AbortSignal;
   /** Called often: after every chunk. */
   readonly onProgress?: (progress: DumpProgress) => void;
 }
@@ -66,6 +63,9 @@ export interface ClusterDump {
 
 const defaultStallMs = 30 * 60_000;
 
+/** How long pg_dump may be silent: longer than it may wait for a lock. */
+export const stallAfterMs = (lockTimeoutMs: number) => Math.max(defaultStallMs, 2 * lockTimeoutMs);
+
 /**
  * Dumps a whole server into the sink: globals; for each database its properties and content; a footer; each a gzip
  * member or zstd frame of its own, together one script for psql. A database that fails is taken back, recorded with
@@ -75,30 +75,9 @@ const defaultStallMs = 30 * 60_000;
  * dumped; with DumpFailed where every database failed; with the sink's own error; with the signal's reason. Nothing of
  * it runs any more then; what the sink holds is the caller's to throw away.
  */
-export async function writeClusterDump(request: ClusterDumpRequest): Promise<ClusterDump> {
-  const { server, applicationName, signal } = request;
-  const look = await withSession(server, { signal }, async (session) => {
-    await endLeftovers(session, [...(request.earlierNames ?? []), applicationName]);
-    return inspectServer(session);
-  });
-  if (!look.canReadPasswords) throw notSuperuser(server);
-  try {
-    return await withToolEnvironment(server, { database: server.database, applicationName }, (env) =>
-      dumpAll(look, env, request),
-    );
-  } catch (error) {
-    // The server may be what failed: then nothing of ours goes on there for long, or the next attempt ends it.
-    await withSession(server, {}, (session) => endLeftovers(session, [applicationName])).catch(() => undefined);
-    throw signal.aborted ? signal.reason : error;
-  }
+export function writeClusterDump(request: ClusterDumpRequest): Promise<ClusterDump> {
+  return asAttempt(request, (look, env) => dumpAll(look, env, request));
 }
-
-const notSuperuser = (server: Server) =>
-  new HoldfastError(
-    'PostgresRefused',
-    `'${server.user}' at ${describeServer(server)} may not read the passwords of roles, which belong to a backup of the whole server`,
-    'connect as a superuser',
-  );
 
 async function dumpAll(
   look: ServerLook,
@@ -106,7 +85,7 @@ async function dumpAll(
   request: ClusterDumpRequest,
 ): Promise<ClusterDump> {
   const { sink, compressor, signal, tools, lockTimeoutMs } = request;
-  const stallMs = request.stallMs ?? Math.max(defaultStallMs, 2 * lockTimeoutMs);
+  const stallMs = request.stallMs ?? stallAfterMs(lockTimeoutMs);
   const members = new Members({ sink, compressor, signal, stallMs });
   const verdicts = look.databases.map((database) => ({
     database,
@@ -115,6 +94,7 @@ async function dumpAll(
   const total = verdicts.filter(({ skip }) => skip === null).length;
   const records: DatabaseRecord[] = [];
   const warnings = [...look.warnings, ...unknownExclusions(look, request.exclude), ...foreignTools(tools, look)];
+  const { systemIdentifier } = look.server;
   let done = 0;
   const report = (phase: DumpProgress['phase'], database: string | null) => {
     request.onProgress?.({ phase, database, bytes: sink.offset, databasesDone: done, databasesTotal: total });
@@ -132,7 +112,7 @@ async function dumpAll(
     members.mark();
     const options: DatabaseDumpOptions = {
       ...{ server: request.server, tools, env, compressor, lockTimeoutMs, members, signal },
-      systemIdentifier: look.server.systemIdentifier,
+      systemIdentifier,
       applicationName: request.applicationName,
       countRows: request.countRows,
       onContent: () => {
@@ -148,7 +128,7 @@ async function dumpAll(
       signal.throwIfAborted();
       if (members.broken !== undefined) throw members.broken.error;
       if (error instanceof HoldfastError && error.type === 'ToolMissing') throw error;
-      const record = await recordOfFailure(database, error, look, request);
+      const record = await recordOfFailure(database, error, { ...request, systemIdentifier });
       await members.rollback();
       records.push(record);
     }
@@ -168,68 +148,4 @@ async function dumpAll(
     tablespaces: look.tablespaces,
     warnings,
   };
-}
-
-function reasonToSkip({ name }: DatabaseEntry, exclude: readonly string[], { closed }: ServerLook): string | null {
-  if (exclude.includes(name)) return 'the policy leaves it out';
-  return closed.get(name) ?? null;
-}
-
-function unknownExclusions({ databases }: ServerLook, exclude: readonly string[]): string[] {
-  const unknown = exclude.filter((name) => databases.every((database) => database.name !== name));
-  return unknown.map((name) => `the policy leaves out '${name}', and there is no such database`);
-}
-
-function foreignTools(tools: Tools, { server }: ServerLook): string[] {
-  const own = Math.floor(server.versionNum / 10_000);
-  if (tools.major === own) return [];
-  return [
-    `the dump is written by pg_dump ${tools.version}: PostgreSQL ${String(own)} may not take all of it back; install the client tools of ${String(own)}`,
-  ];
-}
-
-/** Asks the server once more: it fails itself where the server has gone, for then nothing more can be had from it. */
-function recordOfFailure(
-  database: DatabaseEntry,
-  error: unknown,
-  look: ServerLook,
-  request: ClusterDumpRequest,
-): Promise<DatabaseRecord> {
-  const { server, applicationName, signal } = request;
-  return withSession(server, { signal }, async (session) => {
-    await assertSameServer(session, look.server.systemIdentifier);
-    await endLeftovers(session, [applicationName]);
-    const found = await session.query('SELECT FROM pg_database WHERE oid = $1', [database.oid]);
-    if (found.length === 0) return notDumped(database, 'skipped', 'it was dropped while the backup ran');
-    return notDumped(database, 'failed', reasonOf(error));
-  });
-}
-
-const notDumped = (database: DatabaseEntry, status: 'skipped' | 'failed', reason: string): DatabaseRecord => ({
-  ...database,
-  ...{ status, reason, properties: null, snapshotAt: null, extensions: [], tables: [], roles: [], tablespaces: [] },
-});
-
-function assertNotAllFailed(server: Server, records: readonly DatabaseRecord[]): void {
-  const tried = records.filter(({ status }) => status !== 'skipped');
-  const first = tried[0];
-  if (first === undefined || tried.some(({ status }) => status === 'dumped')) return;
-  throw new HoldfastError(
-    'DumpFailed',
-    `no database of ${describeServer(server)} could be dumped; '${first.name}': ${first.reason ?? 'no reason on record'}`,
-    'correct what the reason names; the others may have failed for another one',
-  );
-}
-
-function identityChanges(before: Manifest['server'], after: Manifest['server']): string[] {
-  return [
-    ...(before.timeline === after.timeline
-      ? []
-      : [
-          `the timeline went from ${String(before.timeline)} to ${String(after.timeline)} during the dump: a standby was promoted`,
-        ]),
-    ...(before.version === after.version
-      ? []
-      : [`the server's version went from ${before.version} to ${after.version} during the dump`]),
-  ];
 }

@@ -72,8 +72,15 @@ function compareExtensions({ extensions }: Pick<DatabaseRecord, 'extensions'>, f
   const byName = new Map(found.extensions.map((extension) => [extension.name, extension]));
   return extensions.flatMap(({ name, version, schema }): Difference[] => {
     const there = byName.get(name);
-    if (there === undefined) return [{ object: `extension ${name}`, expected: `version ${version}`, found: 'nothing' }];
-    if (there.schema === schema) return [];
+    if (there === undefined)
+      return [
+        {
+          object: `extension ${name}`,
+          expected: version === '' ? 'an extension' : `version ${version}`,
+          found: 'nothing',
+        },
+      ];
+    if (there.schema === schema || schema === '') return [];
     return [{ object: `extension ${name}`, expected: `in schema ${schema}`, found: `in schema ${there.schema}` }];
   });
 }
@@ -96,7 +103,7 @@ function notesOn(
   const versions = new Map(found.extensions.map(({ name, version }) => [name, version]));
   const updated = extensions.flatMap(({ name, version }) => {
     const now = versions.get(name) ?? version;
-    return now === version
+    return now === version || version === ''
       ? []
       : [`extension ${name} was ${version} and is ${now} here: the target brings that version`];
   });

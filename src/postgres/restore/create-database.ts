@@ -59,6 +59,7 @@ function localeOptions(
   { collate, ctype, localeProvider, locale, icuRules }: LocaleRecord,
   versionNum: number,
 ): string[] {
+  if (collate === '' && locale === null) return [];
   const libc = [`LC_COLLATE = ${quoteLiteral(collate)}`, `LC_CTYPE = ${quoteLiteral(ctype)}`];
   if (versionNum < 150_000) return libc;
   const provider = [`LOCALE_PROVIDER = ${localeProvider}`, ...libc];

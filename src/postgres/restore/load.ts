@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { HoldfastError, messageOf, type ErrorType } from '../../domain/errors.ts';
 import { describeFinding, type Finding } from '../../domain/restore-report.ts';
-import { startChain, ToolFailure, type Chain, type Command } from '../../process/chain.ts';
+import { startChain, toolName, ToolFailure, type Chain, type Command } from '../../process/chain.ts';
 import { member, type Compressor } from '../../streams/compress.ts';
 import { pour, sinkOf } from '../../streams/pour.ts';
 import { withSession, withToolEnvironment, type Server } from '../connection.ts';
+import { judgeArchive } from '../archive/messages.ts';
 import type { Tools } from '../tools.ts';
 import { assertReadable, majorOf } from './dump-version.ts';
 import { endBackends } from './leftovers.ts';
@@ -26,6 +27,12 @@ export interface LoadInput {
   readonly stored: AsyncIterable<Uint8Array>;
   /** undefined: stored as plain text. */
   readonly compressor: Compressor | undefined;
+  /**
+   * Where the stored bytes are an archive: pg_restore as a filter that makes SQL of it (`archiveScript`). They come
+   * unpacked then (`compressor` is undefined), and what is left of them is read to their end before anything is
+   * committed in one transaction.
+   */
+  readonly convert?: Command;
   /** Of the pg_dump that wrote them, such as "17.6". */
   readonly dumpVersion: string;
   /**
@@ -78,11 +85,14 @@ export async function load(input: LoadInput): Promise<LoadReport> {
   const messages = new PsqlMessages();
   return withToolEnvironment(server, { database, applicationName }, async (env) => {
     const psql = psqlCommand(input, { ...env, PGOPTIONS: loadOptions(loading) }, messages);
-    const filter = majorOf(dumpVersion) >= 17 && loading.versionNum < 170_000 ? [withoutTransactionTimeout] : [];
+    // A script that is made of an archive is in the words of the pg_restore that makes it.
+    const writtenBy = input.convert === undefined ? dumpVersion : input.tools.version;
+    const filter = majorOf(writtenBy) >= 17 && loading.versionNum < 170_000 ? [withoutTransactionTimeout] : [];
     const decompress = input.compressor === undefined ? [] : [input.compressor.decompress];
     const end = sentinel(nonce, input.inOneTransaction);
+    const convert = input.convert === undefined ? [] : [endingWith(end, input.convert)];
     try {
-      const storedBytes = await run(input, [...decompress, ...filter, psql], end, messages);
+      const storedBytes = await run(input, [...decompress, ...convert, ...filter, psql], end, messages);
       return { storedBytes, notes: messages.notes.first, noteCount: messages.notes.count };
     } catch (error) {
       const left = await endBackends(server, applicationName);
@@ -123,6 +133,18 @@ const withoutTransactionTimeout: Command = {
   ],
 };
 
+/**
+ * The end can't be put behind an archive, so it is put behind what was made of it: only where that went well, and only
+ * once the stored bytes have ended, by which they are vouched for.
+ */
+const endingWith = ({ sql }: Sentinel, convert: Command): Command => ({
+  ...convert,
+  name: toolName(convert),
+  file: 'sh',
+  args: ['-c', '"$@" && cat > /dev/null && printf %s "$HOLDFAST_END"', 'sh', convert.file, ...convert.args],
+  env: { ...convert.env, HOLDFAST_END: sql },
+});
+
 /** The stored bytes failed: that is the cause, whatever the tools then say. */
 class SourceFailure extends Error {
   readonly error: unknown;
@@ -142,9 +164,9 @@ async function run(
   end: Sentinel,
   messages: PsqlMessages,
 ): Promise<number> {
-  const { compressor, signal } = input;
+  const { signal } = input;
   // Made first: once the stored bytes are through there must be nothing left that can fail but the writing.
-  const closing = compressor === undefined ? Buffer.from(end.sql) : await member(compressor, end.sql, signal);
+  const closing = await closingOf(input, end);
   const chain = startChain(commands, { stdin: 'pipe', stdout: 'pipe', signal });
   const tail = new Tail();
   const read = (async () => {
@@ -161,6 +183,12 @@ async function run(
   } finally {
     await chain.kill();
   }
+}
+
+async function closingOf({ convert, compressor, signal }: LoadInput, { sql }: Sentinel): Promise<Uint8Array> {
+  if (convert === undefined) return compressor === undefined ? Buffer.from(sql) : member(compressor, sql, signal);
+  if (compressor !== undefined) throw new TypeError('an archive is to be unpacked before it is loaded');
+  return new Uint8Array();
 }
 
 async function feed(chain: Chain, { stored, signal, onProgress }: LoadInput, closing: Uint8Array): Promise<number> {
@@ -227,6 +255,10 @@ function explain(error: unknown, input: LoadInput, said: PsqlError | undefined, 
     if (error.exit.signal === null) return damaged(`the ${what} can't be decompressed: ${error.message}${suffix}`);
     return new HoldfastError(error.type, `${error.message}${suffix}`, error.hint);
   }
+  if (error instanceof ToolFailure && input.convert !== undefined && error.exit.file === 'sh') {
+    const own = /^pg_restore: (?:error|fatal): (.*)$/m.exec(error.exit.stderr)?.[1];
+    if (own !== undefined) return archiveFailure(own, what, suffix);
+  }
   if (said !== undefined) return failureOf(said, what, suffix);
   if (error instanceof Unfinished)
     return damaged(`the ${what} end in the middle of a statement or of a table's rows${suffix}`);
@@ -237,7 +269,8 @@ function explain(error: unknown, input: LoadInput, said: PsqlError | undefined, 
   return new HoldfastError(error.type, `${error.message}${suffix}`, error.hint);
 }
 
-function failureOf({ finding, verdict }: PsqlError, what: string, suffix: string): LoadFailure {
+/** What PostgreSQL said, as the load's failure. */
+export function failureOf({ finding, verdict }: PsqlError, what: string, suffix: string): LoadFailure {
   if (finding.message.includes(fenceText)) {
     return new LoadFailure(
       'PlanChanged',
@@ -258,6 +291,24 @@ function failureOf({ finding, verdict }: PsqlError, what: string, suffix: string
   const type: ErrorType =
     verdict.kind === 'tool too old' ? 'ToolTooOld' : mayPass ? 'PostgresUnavailable' : 'RestoreFailed';
   return new LoadFailure(type, `the ${what} failed: ${describeFinding(finding)}${suffix}`, verdict.hint, finding);
+}
+
+/** What pg_restore itself said, as the load's failure. */
+export function archiveFailure(own: string, what: string, suffix: string): HoldfastError {
+  switch (judgeArchive(own)) {
+    case 'damaged':
+      return damaged(`the ${what} can't be read: ${own}${suffix}`);
+    case 'too new':
+      return new HoldfastError(
+        'ToolTooOld',
+        `the ${what} can't be read: ${own}${suffix}`,
+        'install newer client tools of PostgreSQL on the worker',
+      );
+    case 'connection':
+      return new HoldfastError('PostgresUnavailable', `the ${what} failed: ${own}${suffix}`, 'see the log of the server');
+    case undefined:
+      return new HoldfastError('RestoreFailed', `the ${what} failed: ${own}${suffix}`, 'correct what pg_restore names');
+  }
 }
 
 const damaged = (message: string) =>

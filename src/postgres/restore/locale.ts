@@ -14,7 +14,7 @@ export async function localeObstacle(session: Session, record: LocaleRecord): Pr
   if (!(await isServerEncoding(session, record.encoding)))
     return `the target does not know the encoding ${record.encoding}`;
   for (const name of new Set([record.collate, record.ctype])) {
-    if (!(await knowsLocale(session, name))) return `the target's system has no locale '${name}'`;
+    if (name !== '' && !(await knowsLocale(session, name))) return `the target's system has no locale '${name}'`;
   }
   if (record.localeProvider !== 'icu') return null;
   const [row] = await session.query(`SELECT FROM pg_collation WHERE collprovider = 'i' LIMIT 1`);

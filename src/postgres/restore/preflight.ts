@@ -136,15 +136,15 @@ async function readThere(session: Session): Promise<There> {
 async function readNeeds(session: Session, record: DatabaseRecord, there: There): Promise<NeedsFacts> {
   const extensions = record.extensions.flatMap(({ name, version }) => {
     const usual = there.extensions.get(name) ?? null;
-    return usual === version ? [] : [{ name, version, available: usual }];
+    return usual === version || (version === '' && usual !== null) ? [] : [{ name, version, available: usual }];
   });
   const roles = new Set([record.owner, ...record.roles]);
   const tablespaces = new Set([record.tablespace, ...record.tablespaces]);
   return {
     database: record.name,
-    missingRoles: listed([...roles].filter((name) => !there.roles.includes(name))),
+    missingRoles: listed([...roles].filter((name) => name !== '' && !there.roles.includes(name))),
     extensions: listed(extensions),
-    missingTablespaces: listed([...tablespaces].filter((name) => !there.tablespaces.includes(name))),
+    missingTablespaces: listed([...tablespaces].filter((name) => name !== '' && !there.tablespaces.includes(name))),
     locale: await localeObstacle(session, record),
   };
 }

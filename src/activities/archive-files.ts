@@ -1,0 +1,122 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { HoldfastError } from '../domain/errors.ts';
+import type { Part, StoredObject } from '../domain/manifest.ts';
+import type { Repository } from '../storage/repository.ts';
+import { compressorFor, type Compressors } from '../streams/compress.ts';
+import { assertRoom, makeScratch, scratchError, type ScratchOwner } from '../streams/scratch.ts';
+import { unpackTar } from '../streams/tar.ts';
+import { unpacked } from '../streams/unpack.ts';
+import { verified, verify } from '../streams/verified.ts';
+
+/** An archive where pg_restore can seek in it. */
+export interface LocalArchive {
+  /** A file, or the directory of the directory format. */
+  readonly path: string;
+  /** Removes what was made for it. Never fails. */
+  release(): Promise<void>;
+}
+
+export interface ArchiveRequest {
+  readonly repository: Repository;
+  readonly part: Part;
+  /** Every file of the backup. */
+  readonly objects: readonly StoredObject[];
+  readonly compressors: Compressors;
+  readonly scratch: string;
+  readonly owner: ScratchOwner;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (bytes: number) => void;
+}
+
+const stallMs = 10 * 60_000;
+/** pg_dump's directory format has one file for each table and large object. */
+const maxEntries = 10_000_000;
+
+/**
+ * Where the archive of a content part lies as a file, every byte of it checked against the manifest before anything
+ * reads it: in the repository itself where that is a directory, else in the worker's scratch directory. ObjectDamaged,
+ * StoreFull, or what reading fails with; nothing stays behind then.
+ */
+export async function localArchive(request: ArchiveRequest): Promise<LocalArchive> {
+  const { repository, part, objects } = request;
+  const path = repository.localPath(part.object);
+  const isFolder = part.format === 'directory';
+  if (path !== undefined && part.compression === 'none' && part.format !== 'directory-tar') {
+    for (const object of isFolder ? objects : objects.filter(({ key }) => key === part.object))
+      await verify(repository.read(object.key, undefined, request.signal), named(object), request.onProgress);
+    return { path: isFolder ? dirname(path) : path, release: () => Promise.resolve() };
+  }
+  const scratch = await makeScratch(request.scratch, request.owner);
+  try {
+    await assertRoom(
+      scratch.path,
+      objects.reduce((sum, { bytes }) => sum + bytes, 0),
+    );
+    const archive = isFolder ? await fetchFolder(request, scratch.path) : await fetchFile(request, scratch.path);
+    return { path: archive, release: () => scratch.remove() };
+  } catch (error) {
+    await scratch.remove();
+    throw error;
+  }
+}
+
+const named = ({ key, bytes, sha256 }: StoredObject) => ({ name: key, bytes, sha256 });
+
+async function fetchFile(request: ArchiveRequest, into: string): Promise<string> {
+  const { repository, part, compressors, signal } = request;
+  const { object, offset, length, sha256, compression } = part;
+  const stored = verified(repository.read(object, { offset, length }, signal), { name: object, bytes: length, sha256 });
+  const body =
+    compression === 'none' ? stored : unpacked(stored, compressorFor(compressors, compression), { signal, stallMs });
+  if (part.format === 'directory-tar') {
+    const directory = join(into, 'archive');
+    await mkdir(directory, { mode: 0o700 });
+    await unpackTar(watched(body, request), directory, { signal, limits: { bytes: 2 * length, entries: maxEntries } });
+    return directory;
+  }
+  const file = join(into, 'archive');
+  await write(watched(body, request), file, signal);
+  return file;
+}
+
+async function fetchFolder(request: ArchiveRequest, into: string): Promise<string> {
+  const { repository, part, objects, signal } = request;
+  const folder = part.object.slice(0, part.object.lastIndexOf('/') + 1);
+  for (const object of objects) {
+    const name = object.key.slice(folder.length);
+    if (!object.key.startsWith(folder) || name === '' || name.includes('/'))
+      throw new HoldfastError(
+        'ObjectDamaged',
+        `${object.key} does not lie in the directory of the archive`,
+        'adopt it anew, or use another backup',
+      );
+    const body = verified(repository.read(object.key, undefined, signal), named(object));
+    await write(watched(body, request), join(into, name), signal);
+  }
+  return into;
+}
+
+async function write(body: AsyncIterable<Uint8Array>, path: string, signal: AbortSignal): Promise<void> {
+  try {
+    await pipeline(body, createWriteStream(path, { flags: 'wx', mode: 0o600 }), { signal });
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    throw scratchError(error, path);
+  }
+}
+
+async function* watched(
+  body: AsyncIterable<Uint8Array>,
+  { onProgress }: Pick<ArchiveRequest, 'onProgress'>,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    onProgress?.(bytes);
+    // The stream that it is given to keeps it until it is written.
+    yield Uint8Array.from(chunk);
+  }
+}
