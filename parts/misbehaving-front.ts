@@ -94,6 +94,8 @@ export async function startFront(server: S3Server): Promise<MisbehavingFront> {
     seen.push(request);
     const misdeed = misdeedFor(request);
     // Connections break on purpose.
+    outgoing.on('error', () => undefined);
+    incoming.on('error', () => undefined);
     serve(server, agent, incoming, outgoing, misdeed).catch(() => outgoing.destroy());
   });
   front.listen(0, '127.0.0.1');
@@ -160,7 +162,9 @@ async function serve(
   misdeed: Misdeed | undefined,
 ): Promise<void> {
   if (misdeed?.kind === 'stall') {
-    incoming.once('readable', () => incoming.read(1));
+    incoming.once('readable', () => {
+      incoming.read(1);
+    });
     return;
   }
   if (misdeed?.kind === 'reset') {
@@ -197,7 +201,7 @@ async function serve(
   const answered: OutgoingHttpHeaders = { ...answer.headers };
   let given = answer.body;
   if (misdeed?.kind === 'cut the body' && misdeed.forged) {
-    answered['etag'] = `"${createHash('md5').update(body).digest('hex')}"`;
+    answered.etag = `"${createHash('md5').update(body).digest('hex')}"`;
   }
   if (misdeed?.kind === 'edit') {
     given = misdeed.edit(given);
@@ -249,6 +253,8 @@ async function forward(
   Reflect.deleteProperty(headers, 'expect');
   Reflect.deleteProperty(headers, 'connection');
   const request = httpRequest({ agent, hostname, port, method, path: url, headers });
+  // What breaks after the answer's head is heard of by whoever reads its body.
+  request.on('error', () => undefined);
   request.end(body);
   const [answer] = (await once(request, 'response')) as [IncomingMessage];
   return { status: answer.statusCode ?? 0, headers: answer.headers, body: await gather(answer) };
@@ -278,6 +284,5 @@ function sign(server: S3Server, { method = '', url = '' }: IncomingMessage, head
   const [day = '', region = '', service = '', end = ''] = scope.split('/');
   const key = hmac(hmac(hmac(hmac(`AWS4${server.secretAccessKey}`, day), region), service), end);
   const signature = createHmac('sha256', key).update(text).digest('hex');
-  headers['authorization'] =
-    `AWS4-HMAC-SHA256 Credential=${server.accessKeyId}/${scope}, SignedHeaders=${signed.join(';')}, Signature=${signature}`;
+  headers.authorization = `AWS4-HMAC-SHA256 Credential=${server.accessKeyId}/${scope}, SignedHeaders=${signed.join(';')}, Signature=${signature}`;
 }

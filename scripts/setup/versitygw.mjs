@@ -1,5 +1,5 @@
 /** An S3 server in the cache, built from source: the demo, the tests and the bench store into it. */
-import { existsSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cachedVersitygw, findGo } from './places.mjs';
 import { say, step } from './progress.mjs';

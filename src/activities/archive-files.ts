@@ -3,7 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { HoldfastError } from '../domain/errors.ts';
-import type { Part, StoredObject } from '../domain/manifest.ts';
+import type { Allowance, Part, StoredObject } from '../domain/manifest.ts';
+import { flawsOf } from '../domain/psql-flaws.ts';
+import type { Tools } from '../postgres/tools.ts';
 import type { Repository } from '../storage/repository.ts';
 import { compressorFor, type Compressors } from '../streams/compress.ts';
 import { assertRoom, makeScratch, scratchError, type ScratchOwner } from '../streams/scratch.ts';
@@ -29,6 +31,21 @@ export interface ArchiveRequest {
   readonly owner: ScratchOwner;
   readonly signal: AbortSignal;
   readonly onProgress?: (bytes: number) => void;
+}
+
+/**
+ * DumpRefused where this pg_restore is known to run code that is hidden in an archive, and nobody has allowed that: for
+ * archives that others made.
+ */
+export function refuseFlawedReader(tools: Pick<Tools, 'version'>, allow: readonly Allowance[], name: string): void {
+  const flaws = flawsOf(tools.version).filter(({ by }) => by === 'archive');
+  const [flaw] = flaws;
+  if (flaw === undefined || allow.includes('flawed-tools')) return;
+  throw new HoldfastError(
+    'DumpRefused',
+    `${name} is an archive that Holdfast didn't make, and pg_restore ${tools.version} on this worker has ${flaw.cve}: ${flaw.what}`,
+    `update the client tools${flaw.fixedIn === null ? '' : ` to ${flaw.fixedIn}`}; or, if you know who made the archive, allow it with "allow":["flawed-tools"]`,
+  );
 }
 
 const stallMs = 10 * 60_000;

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Selection } from '../domain/dump-survey.ts';
 import type { Manifest, Part } from '../domain/manifest.ts';
-import { loadArchive } from '../postgres/archive/restore.ts';
+import { knowsFences } from '../domain/psql-flaws.ts';
+import { archiveToolsVersionNum, loadArchive } from '../postgres/archive/restore.ts';
 import type { Server } from '../postgres/connection.ts';
-import { dumpVersionOf, knowsFences } from '../postgres/restore/dump-version.ts';
+import { dumpVersionOf } from '../postgres/restore/dump-version.ts';
 import { load, type LoadReport } from '../postgres/restore/load.ts';
 import { loadable } from '../postgres/script/loadable.ts';
 import type { Tools } from '../postgres/tools.ts';
@@ -13,7 +14,7 @@ import { cut } from '../streams/cut.ts';
 import type { ScratchOwner } from '../streams/scratch.ts';
 import { unpacked } from '../streams/unpack.ts';
 import { verified } from '../streams/verified.ts';
-import { localArchive } from './archive-files.ts';
+import { localArchive, refuseFlawedReader } from './archive-files.ts';
 
 const stallMs = 10 * 60_000;
 /** Connections that restore one archive at once. */
@@ -87,6 +88,15 @@ export async function loadContent(source: Source, loading: Loading): Promise<Loa
   });
 }
 
+/** Whether pg_restore reads it. */
+export const isArchive = ({ parts }: Pick<Manifest, 'parts'>) =>
+  parts.some(({ format }) => format !== undefined && format !== 'plain');
+
+/** The version whose client tools restore a backup: an archive needs a pg_restore that isn't older than its pg_dump. */
+export function toolsVersionNum(manifest: Manifest, serverVersionNum: number): number {
+  return isArchive(manifest) ? archiveToolsVersionNum(dumpVersionOf(manifest), serverVersionNum) : serverVersionNum;
+}
+
 /** What of a part's SQL may be fed to psql. */
 export function judged(
   source: Source,
@@ -102,13 +112,13 @@ export function judged(
     ...(selection === undefined ? {} : { selection }),
     // psql itself then takes no command, whatever the reader may have missed.
     ...(knowsFences(tools.version) ? { restrictKey: randomBytes(24).toString('hex') } : {}),
-    signal: source.signal,
   });
 }
 
 async function loadFromArchive(source: Source, loading: Loading): Promise<LoadReport> {
   const { manifest, compressors, scratch, owner, signal, repository } = source;
   const { part, selection, onProgress, ...target } = loading;
+  if (manifest.origin !== undefined) refuseFlawedReader(target.tools, manifest.origin.allow, part.object);
   const archive = await localArchive({
     ...{ repository, part, compressors, scratch, owner, signal },
     objects: manifest.objects,

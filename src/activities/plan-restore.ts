@@ -60,7 +60,7 @@ export async function planRestore(deps: Dependencies, { spec, run, surveyed }: P
       database === undefined
         ? await planCluster(server, session, spec, run, repository, backup)
         : await planDatabase(server, session, spec, run, repository, backup, database);
-    const flaws = originObstacles(backup, { psql: tools.version, flaws: flawsOf(tools.version) });
+    const flaws = originObstacles(backup, { version: tools.version, flaws: flawsOf(tools.version) });
     return { ...planned, obstacles: [...planned.obstacles, ...flaws] };
   });
   return { plan, repository, manifestKey: backup.manifestKey };

@@ -9,8 +9,8 @@ import {
   restoreCluster as restoreWhole,
 } from '../postgres/restore/cluster.ts';
 import { findTools, type Tools } from '../postgres/tools.ts';
-import { localArchive } from './archive-files.ts';
-import { judged, plainPart, restoreJobs, storedPart, type Source } from './content.ts';
+import { localArchive, refuseFlawedReader } from './archive-files.ts';
+import { isArchive, judged, plainPart, restoreJobs, storedPart, toolsVersionNum, type Source } from './content.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
 import { plannedManifest } from './plan-restore.ts';
 import type { CopyInput } from './restore-copy.ts';
@@ -30,7 +30,9 @@ export async function restoreCluster(
   const manifest = await plannedManifest(deps, planned);
   const server = await serverOf(deps, spec.target);
   const versionNum = await withSession(server, { signal }, (session) => Promise.resolve(session.versionNum));
-  const tools = await findTools(versionNum, deps.toolPlaces(config));
+  const tools = await findTools(toolsVersionNum(manifest, versionNum), deps.toolPlaces(config));
+  if (manifest.origin !== undefined && isArchive(manifest))
+    refuseFlawedReader(tools, manifest.origin.allow, manifest.id);
   const source: Source = {
     repository: deps.openRepository(planned.repository),
     manifest,

@@ -13,7 +13,7 @@ import { publishCopy } from '../postgres/restore/publish.ts';
 import { analyzeDatabase } from '../postgres/restore/analyze.ts';
 import { verifyDatabase } from '../postgres/restore/verify.ts';
 import { findTools } from '../postgres/tools.ts';
-import { loadContent } from './content.ts';
+import { loadContent, toolsVersionNum } from './content.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
 import { plannedManifest, type PlannedRestore } from './plan-restore.ts';
 import type { Working } from './working.ts';
@@ -51,7 +51,7 @@ export async function loadCopy(
     );
   const session = await connectBeside(server, avoid, { applicationName: `holdfast restore ${run.short}`, signal });
   try {
-    const tools = await findTools(session.versionNum, deps.toolPlaces(await deps.config()));
+    const tools = await findTools(toolsVersionNum(manifest, session.versionNum), deps.toolPlaces(await deps.config()));
     await createMissingRoles(session, planned.plan.facts.createRoles);
     const copy = await createCopy(server, session, {
       run: run.short,

@@ -3,6 +3,7 @@ import { verificationKey, type VerificationEvidence } from '../domain/evidence.t
 import { sha256Hex } from '../domain/canonical.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { BackupSpec, RepositorySpec } from '../domain/specs.ts';
+import { assertCompression } from '../postgres/archive/write.ts';
 import { withSession } from '../postgres/connection.ts';
 import { findTools } from '../postgres/tools.ts';
 import { readManifest } from '../storage/catalog.ts';
@@ -23,7 +24,8 @@ export async function preflightBackup(deps: Dependencies, { spec }: { readonly s
   const versionNum = await withSession(await serverOf(deps, spec.source), {}, (session) =>
     Promise.resolve(session.versionNum),
   );
-  await findTools(versionNum, deps.toolPlaces(await deps.config()));
+  const tools = await findTools(versionNum, deps.toolPlaces(await deps.config()));
+  if (spec.method === 'pg_dump') assertCompression(tools, spec.compression);
 }
 
 export interface CommitInput {

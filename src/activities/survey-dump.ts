@@ -139,7 +139,7 @@ async function surveyed(
   context: { readonly run: RunIdentity; readonly owner: StageOwner; readonly work: Working },
 ): Promise<{ readonly manifest: Manifest; readonly survey: DumpSurvey }> {
   assertSettled(dump);
-  const read = await readDump(deps, repository, { dump, keys }, context.owner, context.work);
+  const read = await readDump(deps, repository, { dump, keys, allow: origin.allow }, context.owner, context.work);
   await assertUnchanged(repository, dump, read.objects);
   const { survey } = read;
   refuseIncomplete(dump, survey);

@@ -6,6 +6,7 @@ import { describeDumpFinding, type DumpSurvey } from '../domain/dump-survey.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { findForeign } from '../domain/foreign.ts';
 import { formatBytes, formatCount } from '../domain/format.ts';
+import type { Allowance } from '../domain/manifest.ts';
 import { findTool } from '../process/environment.ts';
 import { findCompressors } from '../streams/compress.ts';
 import { readCatalogs, readForeign, repositoryOpener, type LocatedDump } from './catalogs.ts';
@@ -21,7 +22,7 @@ export async function surveyForeign(
   context: Context,
   output: Output,
   config: Config,
-  asked: { readonly dump: string; readonly cluster: string | undefined },
+  asked: { readonly dump: string; readonly cluster: string | undefined; readonly allow: readonly Allowance[] },
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const open = repositoryOpener(context);
@@ -43,7 +44,7 @@ export async function surveyForeign(
     },
   };
   try {
-    const { survey } = await readDump(deps, open(adopt.repository), { dump, keys }, owner, work);
+    const { survey } = await readDump(deps, open(adopt.repository), { dump, keys, allow: asked.allow }, owner, work);
     output.live(null);
     showSurvey(output, located, survey);
     const { format, of, serverVersion, dumpVersion, incomplete, databases, findings, findingCount, notes } = survey;

@@ -61,7 +61,7 @@ export const restoreArgument = z
     /** The backup may be a dump that nobody vouches for: it is read first, and the plan asks for approval. */
     foreign: z.boolean().optional(),
     /** What of such a dump may run although a dump doesn't usually hold it. */
-    allow: z.array(allowanceSchema).max(2).optional(),
+    allow: z.array(allowanceSchema).max(3).optional(),
   })
   .refine((argument) => argument.into === undefined || argument.database !== undefined, {
     path: ['into'],
@@ -90,7 +90,7 @@ export const adoptArgument = z.strictObject({
   dump: backupIdSchema,
   by: z.string().min(1).max(200),
   reason: z.string().min(1).max(1000),
-  allow: z.array(allowanceSchema).max(2).default([]),
+  allow: z.array(allowanceSchema).max(3).default([]),
 });
 export type AdoptArgument = z.infer<typeof adoptArgument>;
 

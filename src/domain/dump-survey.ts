@@ -4,7 +4,7 @@ import type { Allowance, DatabaseRecord, PartFormat, RoleRecord } from './manife
 
 export interface DumpFinding {
   /** never: it can't be allowed. */
-  readonly needs: Allowance | 'never';
+  readonly needs: Exclude<Allowance, 'flawed-tools'> | 'never';
   /** A phrase such as "COPY … FROM PROGRAM". */
   readonly what: string;
   /** Line of the unpacked file, from 1. */

@@ -106,10 +106,11 @@ export const roleSchema = z.object({
  * - `server-side`: what reads, writes or runs something on the server's own machine (COPY … PROGRAM, COPY from or to a
  *   file, ALTER SYSTEM, LOAD, functions in C or an untrusted language)
  * - `unexpected`: a statement of a kind that pg_dump doesn't write
+ * - `flawed-tools`: an archive, read by a pg_restore that is known to run code which is hidden in one
  *
  * psql's own commands are never allowed, beyond those that a dump needs.
  */
-export const allowanceSchema = z.enum(['server-side', 'unexpected']);
+export const allowanceSchema = z.enum(['server-side', 'unexpected', 'flawed-tools']);
 export type Allowance = z.infer<typeof allowanceSchema>;
 
 export const originSchema = z.object({

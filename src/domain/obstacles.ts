@@ -1,6 +1,7 @@
 import type { Backup } from './catalog.ts';
 import { formatBytes, formatVersion } from './format.ts';
 import type { Obstacle } from './plan.ts';
+import type { Flaw } from './psql-flaws.ts';
 import type {
   ClusterPreflightFacts,
   ExtractFacts,
@@ -31,19 +32,19 @@ export interface RestoreWishes {
 /** What the client tools that would read a dump are known to run by mistake. */
 export interface ToolFlaws {
   /** "15.18" */
-  readonly psql: string;
-  readonly flaws: readonly { readonly cve: string; readonly what: string }[];
+  readonly version: string;
+  readonly flaws: readonly Flaw[];
 }
 
 /** For a dump that Holdfast didn't make: psql is a part of what runs it. */
-export function originObstacles({ manifest }: Pick<Backup, 'manifest'>, { psql, flaws }: ToolFlaws): Obstacle[] {
+export function originObstacles({ manifest }: Pick<Backup, 'manifest'>, { version, flaws }: ToolFlaws): Obstacle[] {
   if (manifest.origin === undefined) return [];
-  const isPlain = manifest.parts.some(({ format }) => format === undefined || format === 'plain');
+  const usable = flaws.filter(({ by }) => by !== 'server');
   return [
-    ...(isPlain && flaws.length > 0
+    ...(usable.length > 0
       ? [
           note(
-            `psql ${psql} on the worker runs commands that are hidden in a dump (${flaws.map(({ cve }) => cve).join(', ')}); what would do so is refused before psql sees it`,
+            `the worker's PostgreSQL client tools, version ${version}, have flaws that a hostile dump may use: ${usable.map(({ cve, what }) => `${cve} (${what})`).join(', ')}; what is known to use them is refused before psql sees it`,
             'update the PostgreSQL client tools on the worker',
           ),
         ]

@@ -58,6 +58,16 @@ export async function findTools(serverVersionNum: number, places: ToolPlaces): P
   throw await nothingFound(wanted, onPath);
 }
 
+/** All client tools that are here, one of each major version, newest first. */
+export async function listTools(places: ToolPlaces): Promise<Tools[]> {
+  const onPath = places.path.split(delimiter).filter(isAbsolute);
+  const majors = new Set([...Object.keys(places.configured).map(Number), ...(await installedMajors(onPath))]);
+  const found: Tools[] = [];
+  for (const major of [...majors].sort((one, other) => other - one))
+    found.push(await findTools(major * 10_000, places));
+  return found;
+}
+
 async function configuredTools(directory: string, major: number): Promise<Tools> {
   const tools = await toolsIn(directory);
   if (tools?.major === major) return tools;

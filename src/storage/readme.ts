@@ -15,11 +15,18 @@ WHAT LIES HERE
                              was never finished, or somebody else put it there.
   NAME.tombstone.json        NAME is being deleted.
   .holdfast-staged.*         files that are being written, or were left by a
-                             worker that died; Holdfast removes them.
+  .holdfast-staged/          worker that died; Holdfast removes them.
 
 Dates in names are UTC. The files hold password hashes: guard them.
 psql does whatever a dump says: restore only files that you trust, and check
 their digests first.
+
+If this is a bucket, copy what you need into a directory first, under the
+paths that it has here. Any S3 tool will do; for a store other than AWS this
+one wants --endpoint-url too:
+
+     aws s3 cp s3://BUCKET/PREFIX/PATH/ PATH/ --recursive \\
+       --exclude '*' --include 'NAME.*'
 
 1. CHECK A BACKUP
    In the directory of holdfast.json (the manifest names files from there):

@@ -11,7 +11,13 @@ export const mebibyte = 1024 * 1024;
 export const smallestPart = 5 * mebibyte;
 
 /** Tests don't wait. */
-export const impatient: S3Options = { connectTimeoutMs: 500, idleTimeoutMs: 500, attempts: 3, pauseMs: 5 };
+export const impatient: S3Options = {
+  connectTimeoutMs: 500,
+  idleTimeoutMs: 500,
+  completeTimeoutMs: 1_000,
+  attempts: 3,
+  pauseMs: 5,
+};
 
 let turn = 0;
 

@@ -10,8 +10,7 @@ export interface StoringOrder {
 }
 
 export type StoringResult =
-  | { readonly sha256: string }
-  | { readonly type: string; readonly message: string; readonly hint: string };
+  { readonly sha256: string } | { readonly type: string; readonly message: string; readonly hint: string };
 
 const { directory, put = [], read } = JSON.parse(process.env['STORING'] ?? '') as StoringOrder;
 const repository = openDirectory({ directory });

@@ -2,6 +2,11 @@ import type { Command } from 'commander';
 import { interruptible } from '../context.ts';
 import { withExamples, type Shell } from '../shell.ts';
 
+interface SurveyOptions {
+  readonly cluster?: string;
+  readonly flawedTools?: true;
+}
+
 export function addBackupsSurvey(parent: Command, shell: Shell): void {
   const command = parent
     .command('survey')
@@ -11,14 +16,21 @@ export function addBackupsSurvey(parent: Command, shell: Shell): void {
     )
     .argument('<dump>', "the dump, as 'holdfast backups list' shows it, or the name of its file")
     .option('--cluster <name>', 'the cluster that it is of, where several have a dump of that name')
-    .action(async (dump: string, { cluster }: { readonly cluster?: string }, self: Command) => {
+    .option('--flawed-tools', 'read an archive even by a pg_restore that is known to run code which is hidden in one')
+    .action(async (dump: string, { cluster, flawedTools }: SurveyOptions, self: Command) => {
       const { context } = shell;
       const { output, configFile } = shell.call(self);
       const { loadConfiguration } = await import('../configuration.ts');
       const { surveyForeign } = await import('../surveying.ts');
       const { config } = await loadConfiguration(context, configFile);
       shell.exitCode = await interruptible(context, (signal) =>
-        surveyForeign(context, output, config, { dump, cluster }, signal),
+        surveyForeign(
+          context,
+          output,
+          config,
+          { dump, cluster, allow: flawedTools === true ? ['flawed-tools'] : [] },
+          signal,
+        ),
       );
     });
   withExamples(command, [

@@ -61,7 +61,8 @@ const mayBeSelected = (text: string, { schemas, tables }: Selection) =>
   tables.some(([schema, table]) => text.startsWith(`${printed(schema)} ${printed(table)} `));
 
 /** For `pg_restore -L`. */
-export const renderList = (entries: readonly ListedEntry[]) => entries.map(({ id, text }) => `${String(id)}; ${text.replace(/[^\x20-\x7e]/g, '?')}\n`).join('');
+export const renderList = (entries: readonly ListedEntry[]) =>
+  entries.map(({ id, text }) => `${String(id)}; ${text.replace(/[^\x20-\x7e]/g, '?')}\n`).join('');
 
 const identifier = String.raw`("(?:[^"]|"")+"|[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*)`;
 const attached = new RegExp(
@@ -81,7 +82,7 @@ export function withPartitions(selection: Selection, definitions: string): Selec
     partition: [unquoted(ofSchema), unquoted(partition)] as const,
   }));
   const tables = [...selection.tables];
-  for (let grown = true; grown; ) {
+  for (let grown = true; grown;) {
     grown = false;
     for (const { of, partition } of pairs) {
       const all = { schemas: selection.schemas, tables };

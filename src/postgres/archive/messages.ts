@@ -18,10 +18,16 @@ const states: readonly (readonly [message: RegExp, sqlState: string])[] = [
   [/too many (clients|connections)|connection slots/, '53300'],
   [/canceling statement/, '57014'],
   [/lock timeout/, '55P03'],
-  [/terminating connection|the database system is|server closed the connection|connection to server|no connection to/, '57P01'],
+  [
+    /terminating connection|the database system is|server closed the connection|connection to server|no connection to/,
+    '57P01',
+  ],
   [/read-only/, '25006'],
   [/violates|duplicate key|could not create unique index/, '23000'],
-  [/invalid input|invalid byte sequence|out of range|value too long|missing data|extra data|invalid memory alloc/, '22000'],
+  [
+    /invalid input|invalid byte sequence|out of range|value too long|missing data|extra data|invalid memory alloc/,
+    '22000',
+  ],
 ];
 
 export const guessState = (message: string) => states.find(([pattern]) => pattern.test(message))?.[1] ?? 'P0000';
@@ -97,10 +103,10 @@ const findingOf = (message: string): Finding => ({
 
 /** What pg_restore's own error says of the archive. Pure. */
 export function judgeArchive(message: string): 'damaged' | 'too new' | 'connection' | undefined {
-  if (/unsupported version \(/.test(message)) return 'too new';
+  if (message.includes('unsupported version (')) return 'too new';
   if (/connection to (server|database)|could not connect|server closed/.test(message)) return 'connection';
   return damage.test(message) ? 'damaged' : undefined;
 }
 
 const damage =
-  /end of file|magic string|magic code|unexpected block ID|block ID \d+ in archive|(un|de)compress|corrupt|valid archive|too short|unexpected (data|section|end)|unrecognized (data block|file format|archive)|perhaps a corrupt|no matching|could not (open|read|find|close) .*(input file|data file|file ".*\.dat|toc|TOC|blob|large object)|checksum|not find (file|entry)|sanity check|expected format|invalid (compression|archive|entry|dump)/i;
+  /end of file|magic string|magic code|unexpected block ID|block ID \d+ in archive|(un|de)compress|corrupt|valid archive|does not appear|too short|unexpected (data|section|end)|unrecognized (data block|file format|archive)|perhaps a corrupt|no matching|could not (open|read|find|close) .*(input file|data file|file ".*\.dat|toc|TOC|blob|large object)|checksum|not find (file|entry)|sanity check|expected format|invalid (compression|archive|entry|dump)/i;

@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Command } from '../../process/chain.ts';
 import { majorOf } from '../restore/dump-version.ts';
@@ -7,6 +8,21 @@ import type { Tools } from '../tools.ts';
 export interface LocalSource {
   readonly path: string;
   readonly format: 'custom' | 'tar' | 'directory';
+}
+
+const customMagic = 'PGDMP';
+
+/** Which of them lies there. What is neither a directory nor begins as the custom format does counts as tar. */
+export async function localSource(path: string): Promise<LocalSource> {
+  const handle = await open(path);
+  try {
+    if ((await handle.stat()).isDirectory()) return { path, format: 'directory' };
+    const head = Buffer.alloc(customMagic.length);
+    await handle.read(head, 0, head.length, 0);
+    return { path, format: head.toString('latin1') === customMagic ? 'custom' : 'tar' };
+  } finally {
+    await handle.close();
+  }
 }
 
 export interface ScriptWishes {
@@ -25,17 +41,28 @@ export interface ScriptWishes {
  */
 export function archiveScript(tools: Pick<Tools, 'pgRestore'>, wishes: ScriptWishes = {}): Command {
   const { source, listed, only, create } = wishes;
-  return {
+  const command: Command = {
     file: tools.pgRestore,
     args: [
       '--file=-',
       ...(only === 'schema' ? ['--schema-only'] : only === undefined ? [] : [`--section=${only}`]),
       ...(create === true ? ['--create'] : []),
-      ...(listed === true ? ['--use-list=/dev/stdin'] : []),
       ...(source === undefined ? [] : [source.path]),
     ],
   };
+  return listed === true ? withList(command) : command;
 }
+
+/**
+ * pg_restore that takes its list by stdin. It opens that by its name, which can be done with a pipe of a shell's, not
+ * with the socket that Node makes.
+ */
+export const withList = (command: Command): Command => ({
+  ...command,
+  name: command.name ?? 'pg_restore',
+  file: 'sh',
+  args: ['-c', 'cat | "$@" --use-list=/dev/stdin', 'sh', command.file, ...command.args],
+});
 
 /**
  * The version of the client tools that restore an archive: never older than the pg_dump that wrote it, which they might

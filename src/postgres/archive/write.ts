@@ -91,7 +91,8 @@ export async function writeDatabaseArchives<Stored extends StoredArchive>(
   });
 }
 
-function assertCompression(tools: Tools, compression: 'gzip' | 'zstd'): void {
+/** ConfigurationInvalid where this pg_dump can't compress its archives so. */
+export function assertCompression(tools: Pick<Tools, 'major' | 'version'>, compression: 'gzip' | 'zstd'): void {
   if (compression === 'gzip' || tools.major >= 16) return;
   throw new HoldfastError(
     'ConfigurationInvalid',

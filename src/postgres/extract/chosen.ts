@@ -29,14 +29,18 @@ export async function readChosen(session: Session, selection: Selection): Promis
   return [...whole, ...tables.filter(({ relation }) => !known.has(relation))];
 }
 
-async function readTables(session: Session, { tables }: Selection): Promise<readonly Movable[]> {
-  if (tables.length === 0) return [];
+/** Chosen tables, and partitions of every level: of those, and of what is in chosen schemas. */
+async function readTables(session: Session, { tables, schemas }: Selection): Promise<readonly Movable[]> {
   const rows = await session.query<Movable & { readonly chosen: boolean; readonly name: string }>(
     `WITH RECURSIVE wanted AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS w (schema, name)),
      found AS (
        SELECT c.oid, true AS chosen
          FROM wanted w JOIN pg_namespace n ON n.nspname = w.schema
          JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind IN ('r', 'p', 'm', 'f')
+       UNION
+       SELECT c.oid, false
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'p' AND n.nspname = ANY($3::text[])
        UNION
        SELECT c.oid, false
          FROM found f JOIN pg_inherits i ON i.inhparent = f.oid JOIN pg_class c ON c.oid = i.inhrelid
@@ -46,7 +50,7 @@ async function readTables(session: Session, { tables }: Selection): Promise<read
          bool_or(f.chosen) AS chosen
        FROM found f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
       GROUP BY c.oid, n.nspname ORDER BY n.nspname, c.relname`,
-    [tables.map(([schema]) => schema), tables.map(([, name]) => name)],
+    [tables.map(([schema]) => schema), tables.map(([, name]) => name), schemas],
   );
   const there = new Set(rows.filter(({ chosen }) => chosen).map(({ schema, name }) => tableKey(schema, name)));
   const missing = tables.find(([schema, name]) => !there.has(tableKey(schema, name)));

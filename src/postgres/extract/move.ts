@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import type { Selection } from '../../domain/dump-survey.ts';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Finding } from '../../domain/restore-report.ts';
-import { quoteIdent, quoteLiteral, withSession, withToolEnvironment, type Server, type Session } from '../connection.ts';
+import {
+  quoteIdent,
+  quoteLiteral,
+  withSession,
+  withToolEnvironment,
+  type Server,
+  type Session,
+} from '../connection.ts';
 import { assertSameServer, beginSnapshot } from '../dump/snapshot.ts';
 import { endBackends } from '../restore/leftovers.ts';
 import { load } from '../restore/load.ts';

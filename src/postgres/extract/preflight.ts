@@ -58,8 +58,7 @@ export async function preflightExtract(session: Session, question: ExtractQuesti
 type Tables = DatabaseRecord['tables'];
 
 const namesOf = (all: readonly { readonly name: string }[]) => all.map(({ name }) => name);
-const without = (wanted: readonly string[], there: readonly string[]) =>
-  wanted.filter((name) => !there.includes(name));
+const without = (wanted: readonly string[], there: readonly string[]) => wanted.filter((name) => !there.includes(name));
 
 /** null: none of them was counted. */
 function rowsOf(tables: Tables): number | null {

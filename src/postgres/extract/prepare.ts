@@ -8,7 +8,7 @@ import { inTransaction } from '../swap/transaction.ts';
 import { readChosen, type Movable } from './chosen.ts';
 import { cutTies } from './cut-ties.ts';
 import { assertInside, findSchema, type Place } from './place.ts';
-import { readReferences, readReaders } from './references.ts';
+import { readLargeObjects, readReaders, readReferences } from './references.ts';
 
 export interface Prepared {
   /** Of the chosen schema, where the selection is one schema and nothing else. */
@@ -46,6 +46,7 @@ export async function prepareSchema(
         ...cut,
         ...(await readReferences(session, schema)),
         ...(await readReaders(session, schema)),
+        ...(await readLargeObjects(session, schema)),
         ...(await bodyNotes(session, schema, selection)),
       ];
       const prepared = { comment, notes };

@@ -72,3 +72,20 @@ export async function readReaders(session: Session, schema: string): Promise<str
     ),
   ];
 }
+
+/** Large objects belong to no table and no schema: a column only holds their numbers. */
+export async function readLargeObjects(session: Session, schema: string): Promise<string[]> {
+  const rows = await session.query<{ readonly name: string }>(
+    `SELECT format('%I.%I', c.relname, a.attname) AS name
+       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+       JOIN pg_type t ON t.oid = a.atttypid
+      WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+        AND (t.oid = 'oid'::regtype OR t.typbasetype = 'oid'::regtype)
+        AND EXISTS (SELECT FROM pg_largeobject_metadata) ORDER BY 1`,
+    [schema],
+  );
+  return several(
+    'large objects are left out; columns that may refer to some',
+    rows.map(({ name }) => name),
+  );
+}

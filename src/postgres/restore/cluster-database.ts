@@ -3,6 +3,7 @@ import { besideName } from '../../domain/ids.ts';
 import type { DatabaseRecord, Part } from '../../domain/manifest.ts';
 import { listedAtMost, type VerificationReport } from '../../domain/restore-report.ts';
 import type { DatabaseProperties } from '../../domain/swap-report.ts';
+import { loadArchive, type ArchiveLoadInput } from '../archive/restore.ts';
 import type { Session } from '../connection.ts';
 import { inTransaction } from '../swap/transaction.ts';
 import { analyzeDatabase } from './analyze.ts';
@@ -20,6 +21,8 @@ export interface DatabaseRestore extends ClusterRestoreInput {
   /** In none of the databases that are made or renamed. */
   readonly session: Session;
   readonly progress: (phase: ClusterProgress['phase'], bytes?: number) => void;
+  /** Connections that may load this database at once. */
+  readonly jobs: number;
 }
 
 export interface DatabaseOutcome {
@@ -94,23 +97,34 @@ async function oidOf(session: Session, name: string): Promise<number> {
 }
 
 function loadInto(restore: DatabaseRestore, { name, oid }: Copy, inOneTransaction?: string): Promise<LoadReport> {
-  const { manifest, server, tools, signal } = restore;
+  const { manifest, server, tools, signal, progress } = restore;
   const part = contentOf(restore);
-  restore.progress('loading', 0);
-  return load({
-    server,
-    tools,
-    database: name,
-    oid,
-    signal,
-    stored: restore.read(part),
-    compressor: compressorOf(restore, part),
-    dumpVersion: dumpVersionOf(manifest),
+  progress('loading', 0);
+  const order = {
+    ...{ server, tools, database: name, oid, signal, dumpVersion: dumpVersionOf(manifest) },
     ...(inOneTransaction === undefined ? {} : { inOneTransaction }),
-    onProgress: (bytes) => {
-      restore.progress('loading', bytes);
+    onProgress: (bytes: number) => {
+      progress('loading', bytes);
     },
-  });
+  };
+  if (isArchive(part)) return loadHeld(restore, part, order);
+  return load({ ...order, stored: restore.read(part), compressor: compressorOf(restore, part) });
+}
+
+const isArchive = ({ format }: Part) => format !== undefined && format !== 'plain';
+
+async function loadHeld(
+  { archive, jobs, record }: DatabaseRestore,
+  part: Part,
+  order: Omit<ArchiveLoadInput, 'source' | 'jobs'>,
+): Promise<LoadReport> {
+  if (archive === undefined) throw new TypeError('the contents are archives, and nobody says where they lie');
+  const held = await archive(part);
+  try {
+    return await loadArchive({ ...order, source: held.path, jobs, databaseBytes: record.bytes });
+  } finally {
+    await held.release();
+  }
 }
 
 async function verify(

@@ -26,12 +26,25 @@ export interface ClusterRestoreInput {
   readonly run: string;
   /** A part's stored bytes; ends well only if they are what the manifest says. */
   readonly read: (part: Part) => AsyncIterable<Uint8Array>;
+  /**
+   * An archive as a file or directory that pg_restore can seek in, checked against the manifest. Needed where the
+   * backup's contents are archives.
+   */
+  readonly archive?: (part: Part) => Promise<HeldArchive>;
+  /** Connections that load at once, all databases together; default 1: one database after the other. */
+  readonly jobs?: number;
   /** How many sessions verify and analyze at once. */
   readonly sessions: number;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: ClusterProgress) => void;
   /** For tests: what dies or throws here was interrupted between two steps. */
   readonly failpoint?: (name: ClusterFailpoint, database: string | null) => Promise<void>;
+}
+
+export interface HeldArchive {
+  readonly path: string;
+  /** Removes what was made for it. Never fails. */
+  release(): Promise<void>;
 }
 
 /** undefined: the part is stored as plain text. */

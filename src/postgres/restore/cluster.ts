@@ -1,6 +1,8 @@
 import { HoldfastError, messageOf } from '../../domain/errors.ts';
 import { besideName } from '../../domain/ids.ts';
+import type { DatabaseRecord } from '../../domain/manifest.ts';
 import type { ClusterReport, GlobalsReport, RestoredDatabase } from '../../domain/restore-report.ts';
+import { jobsFor, Slots } from '../archive/slots.ts';
 import { quoteIdent, quoteLiteral, withSession, type Server, type Session } from '../connection.ts';
 import { connectBeside, dropCopy } from './beside.ts';
 import { restoreInPlace, restoreUnderName, type DatabaseRestore } from './cluster-database.ts';
@@ -39,19 +41,58 @@ export async function restoreCluster(input: ClusterRestoreInput): Promise<Cluste
     return { present: found, globals: await restoreGlobals(input, session) };
   });
   await input.failpoint?.('globals', null);
-  const databases: RestoredDatabase[] = [];
-  for (const record of records) {
-    const { name } = record;
-    // Whoever renames a database must not sit in it, and nobody else may.
-    const names = [name, besideName(name, 'new', input.run), asideName(name, input.run)];
-    databases.push(
-      await inSessionBeside(input, names, (session) =>
-        restoreOne({ ...input, session, record, progress: progress.of(name) }, present),
-      ),
-    );
-    progress.databaseDone(name);
-  }
+  const databases = await restoreAll(input, records, present, progress);
   return { ok: isWhole(globals, databases), globals, databases };
+}
+
+/**
+ * The databases that initdb made first and one by one: the sessions from which the others are made sit in them. Then the
+ * others, the largest first, as many at once as there are jobs for. In the order of the records.
+ */
+async function restoreAll(
+  input: ClusterRestoreInput,
+  records: readonly DatabaseRecord[],
+  present: ReadonlyMap<string, Occupant>,
+  progress: Progress,
+): Promise<RestoredDatabase[]> {
+  const { run, jobs = 1 } = input;
+  const failed = new AbortController();
+  const signal = AbortSignal.any([input.signal, failed.signal]);
+  const found = new Map<string, RestoredDatabase>();
+  // Whoever renames a database must not sit in it, and nobody else may.
+  const namesOf = ({ name }: DatabaseRecord) => [name, besideName(name, 'new', run), asideName(name, run)];
+  const one = async (record: DatabaseRecord, avoid: readonly string[], taken: number) => {
+    const { name } = record;
+    const restored = await inSessionBeside({ ...input, signal }, avoid, (session) =>
+      restoreOne({ ...input, signal, session, record, jobs: taken, progress: progress.of(name) }, present),
+    );
+    found.set(name, restored);
+    progress.databaseDone(name);
+  };
+  const alone = records.filter(({ name }) => jobs === 1 || systemDatabases.includes(name));
+  for (const record of alone) await one(record, namesOf(record), jobs);
+  const abreast = records.filter((record) => !alone.includes(record)).sort((a, b) => b.bytes - a.bytes);
+  const avoid = abreast.flatMap(namesOf);
+  const slots = new Slots(jobs);
+  let remaining = abreast.reduce((sum, { bytes }) => sum + bytes, 0);
+  const running = new Set<Promise<void>>();
+  for (const record of abreast) {
+    const taken = await slots.take((free) => jobsFor(record.bytes, remaining, jobs, free));
+    if (signal.aborted) break;
+    remaining -= record.bytes;
+    const restoring = one(record, avoid, taken)
+      .catch((error: unknown) => {
+        failed.abort(error);
+      })
+      .finally(() => {
+        slots.give(taken);
+        running.delete(restoring);
+      });
+    running.add(restoring);
+  }
+  await Promise.all(running);
+  signal.throwIfAborted();
+  return records.flatMap(({ name }) => found.get(name) ?? []);
 }
 
 async function inSessionBeside<T>(
@@ -190,8 +231,9 @@ class Progress {
   readonly #input: ClusterRestoreInput;
   readonly #totalBytes: number;
   readonly #databasesTotal: number;
-  #bytesBefore = 0;
-  #bytes = 0;
+  /** Of each database: its contents' bytes that are in. */
+  readonly #bytes = new Map<string, number>();
+  #allBytes = 0;
   #databasesDone = 0;
 
   constructor(input: ClusterRestoreInput, databasesTotal: number) {
@@ -205,7 +247,7 @@ class Progress {
     this.#input.onProgress?.({
       phase,
       database,
-      bytes: this.#bytesBefore + this.#bytes,
+      bytes: this.#allBytes,
       totalBytes: this.#totalBytes,
       databasesDone: this.#databasesDone,
       databasesTotal: this.#databasesTotal,
@@ -214,7 +256,7 @@ class Progress {
 
   of(database: string): (phase: ClusterProgress['phase'], bytes?: number) => void {
     return (phase, bytes) => {
-      this.#bytes = bytes ?? this.#bytes;
+      if (bytes !== undefined) this.#count(database, bytes);
       this.report(phase, database);
     };
   }
@@ -222,8 +264,12 @@ class Progress {
   /** Also where an earlier attempt had read its bytes. */
   databaseDone(name: string): void {
     const content = this.#input.manifest.parts.find((part) => part.name === 'content' && part.database === name);
-    this.#bytesBefore += content?.length ?? 0;
-    this.#bytes = 0;
+    this.#count(name, content?.length ?? 0);
     this.#databasesDone += 1;
+  }
+
+  #count(database: string, bytes: number): void {
+    this.#allBytes += bytes - (this.#bytes.get(database) ?? 0);
+    this.#bytes.set(database, bytes);
   }
 }

@@ -1,19 +1,11 @@
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Manifest } from '../../domain/manifest.ts';
+import { knowsFences } from '../../domain/psql-flaws.ts';
 import type { Tools } from '../tools.ts';
 
 /** "17.6" of the pg_dump that wrote a backup's contents. */
 export const dumpVersionOf = (manifest: Pick<Manifest, 'tools' | 'server'>) =>
   manifest.tools['pg_dump'] ?? manifest.server.version;
-
-/** The minor versions since which dumps carry `\restrict` … `\unrestrict` (CVE-2025-8714), by major version. */
-const fencesSince: Readonly<Record<number, number>> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 };
-
-/** Whether the tools of this version write `\restrict`, and psql of it understands it. */
-export function knowsFences(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
-  return major >= 18 || minor >= (fencesSince[major] ?? Infinity);
-}
 
 export const majorOf = (version: string) => Number.parseInt(version, 10);
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { HoldfastError, messageOf, type ErrorType } from '../../domain/errors.ts';
 import { describeFinding, type Finding } from '../../domain/restore-report.ts';
-import { startChain, toolName, ToolFailure, type Chain, type Command } from '../../process/chain.ts';
+import { startChain, ToolFailure, type Chain, type Command } from '../../process/chain.ts';
 import { member, type Compressor } from '../../streams/compress.ts';
 import { pour, sinkOf } from '../../streams/pour.ts';
 import { withSession, withToolEnvironment, type Server } from '../connection.ts';
@@ -139,7 +139,7 @@ const withoutTransactionTimeout: Command = {
  */
 const endingWith = ({ sql }: Sentinel, convert: Command): Command => ({
   ...convert,
-  name: toolName(convert),
+  name: convert.name ?? 'pg_restore',
   file: 'sh',
   args: ['-c', '"$@" && cat > /dev/null && printf %s "$HOLDFAST_END"', 'sh', convert.file, ...convert.args],
   env: { ...convert.env, HOLDFAST_END: sql },
@@ -305,7 +305,11 @@ export function archiveFailure(own: string, what: string, suffix: string): Holdf
         'install newer client tools of PostgreSQL on the worker',
       );
     case 'connection':
-      return new HoldfastError('PostgresUnavailable', `the ${what} failed: ${own}${suffix}`, 'see the log of the server');
+      return new HoldfastError(
+        'PostgresUnavailable',
+        `the ${what} failed: ${own}${suffix}`,
+        'see the log of the server',
+      );
     case undefined:
       return new HoldfastError('RestoreFailed', `the ${what} failed: ${own}${suffix}`, 'correct what pg_restore names');
   }

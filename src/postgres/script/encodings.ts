@@ -1,3 +1,5 @@
+import { isAscii } from 'node:buffer';
+
 /**
  * Client encodings. In those that no database can have (SJIS, BIG5, GBK, UHC, GB18030, JOHAB, SHIFT_JIS_2004) a byte
  * that looks like a backslash may be half of a character, and psql reads it so. These are never let through: whatever
@@ -42,13 +44,22 @@ const plainName = (encoding: string) => encoding.toLowerCase().replace(/[^a-z0-9
 export const isSafeEncoding = (encoding: string) =>
   /^[A-Za-z0-9_-]+$/.test(encoding) && serverSafe.has(plainName(encoding));
 
+const decoders = new Map<string, InstanceType<typeof TextDecoder>>();
+
+function decoderOf(label: string) {
+  const known = decoders.get(label) ?? new TextDecoder(label, { fatal: true, ignoreBOM: true });
+  decoders.set(label, known);
+  return known;
+}
+
 /** Text of a dump in its client encoding; what isn't valid in it is shown byte by byte. */
 export function decodeText(bytes: Uint8Array, encoding: string): string {
-  const label = serverSafe.get(plainName(encoding)) ?? 'utf-8';
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (isAscii(buffer)) return buffer.toString('latin1');
+  const label = serverSafe.get(plainName(encoding)) ?? 'utf-8';
   if (label === 'latin1') return buffer.toString('latin1');
   try {
-    return new TextDecoder(label, { fatal: true, ignoreBOM: true }).decode(buffer);
+    return decoderOf(label).decode(buffer);
   } catch {
     return buffer.toString('latin1');
   }

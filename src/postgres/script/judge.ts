@@ -1,12 +1,12 @@
-import type { Allowance } from '../../domain/manifest.ts';
+import type { DumpFinding } from '../../domain/dump-survey.ts';
 import { forms, type Subject } from './forms.ts';
-import { beginningOf, findOutermost, outermost, qualifiedName } from './names.ts';
+import { beginningOf, findOutermost, outermost } from './names.ts';
 import { isSafeEncoding } from './encodings.ts';
 import { tokenKind, type Statement } from './statement.ts';
 
 export interface Judgement {
   /** nothing: a dump holds such statements. never: it can't be allowed. */
-  readonly needs: Allowance | 'nothing' | 'never';
+  readonly needs: DumpFinding['needs'] | 'nothing';
   /** A phrase such as "COPY … PROGRAM"; empty where nothing is needed. */
   readonly what: string;
   /** null: it is of no form that pg_dump writes. */
@@ -15,7 +15,7 @@ export interface Judgement {
 
 /** What a statement is about, without judging it. Pure. */
 export function subjectOf(statement: Statement): Subject | null {
-  if (statement.has(0, 'insert', 'into')) return 'insert';
+  if (statement.is(0, 'insert') && statement.is(1, 'into')) return 'insert';
   const shape = statement.shape();
   const subject = forms.find(({ pattern }) => pattern.test(shape))?.subject ?? null;
   if (subject !== 'definition' || !/^ (?:grant|revoke) /.test(shape)) return subject;
@@ -176,12 +176,13 @@ const plainSymbols = [...Buffer.from('(),-+.')];
 
 /** INSERT INTO name [(columns)] [OVERRIDING …] VALUES of literals [ON CONFLICT DO NOTHING], or DEFAULT VALUES. */
 function isPlainInsert(statement: Statement): boolean {
-  let at = qualifiedName(statement, 2, 'utf8')?.next ?? -1;
-  if (at === -1) return false;
-  if (statement.has(at, 'default', 'values')) return at + 2 === statement.count;
+  let at = 2;
+  if (!isName(statement, at)) return false;
+  for (at += 1; statement.is(at, '.'); at += 2) if (!isName(statement, at + 1)) return false;
+  if (statement.is(at, 'default') && statement.is(at + 1, 'values')) return at + 2 === statement.count;
   if (statement.is(at, '(')) {
     do {
-      if (statement.name(at + 1, 'utf8') === undefined) return false;
+      if (!isName(statement, at + 1)) return false;
       at += 2;
     } while (statement.is(at, ','));
     if (!statement.is(at, ')')) return false;
@@ -195,9 +196,16 @@ function isPlainInsert(statement: Statement): boolean {
   return true;
 }
 
+function isName({ tokens, bytes }: Statement, at: number): boolean {
+  const kind = tokens.kind(at);
+  return kind === tokenKind.word || (kind === tokenKind.identifier && bytes[tokens.start(at)] === 0x22);
+}
+
 function isPlainValue(statement: Statement, at: number): boolean {
   const kind = statement.tokens.kind(at);
   if (kind === tokenKind.string || kind === tokenKind.number) return true;
-  if (kind === tokenKind.word) return plainWords.some((word) => statement.is(at, word));
-  return kind === tokenKind.symbol && plainSymbols.includes(statement.bytes[statement.tokens.start(at)] ?? 0);
+  if (kind === tokenKind.symbol) return plainSymbols.includes(statement.bytes[statement.tokens.start(at)] ?? 0);
+  if (kind !== tokenKind.word) return false;
+  for (const word of plainWords) if (statement.is(at, word)) return true;
+  return false;
 }

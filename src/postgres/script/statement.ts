@@ -82,7 +82,7 @@ export class Statement {
   readonly copiesIn: boolean;
   /** standard_conforming_strings is off for it. */
   readonly escapes: boolean;
-  #shapes = new Map<number, string>();
+  #shape: string | undefined;
 
   constructor(
     bytes: Buffer,
@@ -140,22 +140,22 @@ export class Statement {
    * Its first tokens for patterns: words in lower case, "i" for a quoted name, 's' for a text, 0 for a number, each
    * between spaces. What is quoted can't be taken for anything else.
    */
-  shape(tokens = 64): string {
-    const known = this.#shapes.get(tokens);
-    if (known !== undefined) return known;
+  shape(): string {
+    if (this.#shape !== undefined) return this.#shape;
     const parts: string[] = [];
-    for (let at = 0; at < this.count && at < tokens; at += 1) parts.push(this.#shapeOf(at));
-    const shape = ` ${parts.join(' ')} `;
-    this.#shapes.set(tokens, shape);
-    return shape;
+    const shown = this.is(0, 'select') || this.is(0, 'set') ? shownOfLists : shownOfOthers;
+    for (let at = 0; at < this.count && at < shown; at += 1) parts.push(this.#shapeOf(at));
+    this.#shape = ` ${parts.join(' ')} ${this.count > shown ? '… ' : ''}`;
+    return this.#shape;
   }
 
   /** A name, quoted or not; undefined for anything else, also for one with Unicode escapes. */
   name(at: number, encoding: string): string | undefined {
     const kind = this.kind(at);
-    if (kind === 'word') return lower(this.raw(at, 'latin1')) === this.raw(at) ? this.#text(at, encoding) : lowerText(this.#text(at, encoding));
-    if (kind !== 'identifier' || !this.raw(at).startsWith('"')) return undefined;
-    return this.#text(at, encoding).slice(1, -1).replaceAll('""', '"');
+    if (kind === 'word') return lower(this.#text(at, encoding));
+    if (kind !== 'identifier' || this.bytes[this.tokens.start(at)] !== 0x22) return undefined;
+    const text = this.#text(at, encoding);
+    return text.slice(1, -1).replaceAll('""', '"');
   }
 
   /** What a quoted text stands for; undefined for anything else. */
@@ -186,9 +186,13 @@ export class Statement {
   }
 }
 
+/** How many tokens a shape has; what comes after these is three dots, so that no pattern takes it for the end. */
+const shownOfOthers = 64;
+const shownOfLists = 4096;
+
 /** ASCII only: what PostgreSQL does to other letters depends on the database. */
-const lower = (text: string) => (/[A-Z]/.test(text) ? lowerText(text) : text);
-const lowerText = (text: string) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+const lower = (text: string) =>
+  /[A-Z]/.test(text) ? text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
 
 const simpleEscapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 

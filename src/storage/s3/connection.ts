@@ -1,13 +1,12 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3 } from '@aws-sdk/client-s3';
 import type { SecretReference } from '../../domain/config.ts';
 import { joinKey } from '../../domain/ids.ts';
 import { repositoryPlace, type S3Spec } from '../../domain/specs.ts';
 import { Credentials } from './credentials.ts';
-import { isAboutCredentials, s3Error } from './errors.ts';
+import { type Doing, isAboutClock, isAboutCredentials, s3Error } from './errors.ts';
 
 /** Defaults are for a store behind the internet; tests are less patient. */
 export interface S3Options {
@@ -15,22 +14,14 @@ export interface S3Options {
   readonly connectTimeoutMs?: number;
   /** How long a request or an answer may stand still before it is given up: a connection may be dead without a word. */
   readonly idleTimeoutMs?: number;
+  /** The same while an upload is completed: many stores put its parts together without a word, at a disk's pace. */
+  readonly completeTimeoutMs?: number;
   /** How often a request is tried before its failure counts. Ten take about half a minute where each fails at once. */
   readonly attempts?: number;
   /** Between tries of what only this room can try again. */
   readonly pauseMs?: number;
   /** How many keys are asked for at once. */
   readonly pageSize?: number;
-}
-
-/** What one request is about, for its error. */
-export interface Doing {
-  /** Such as "writing". */
-  readonly verb: string;
-  /** The object's key in the repository; '' is the repository. */
-  readonly key: string;
-  /** What a policy must grant for it, such as s3:PutObject. */
-  readonly permission: string;
 }
 
 /** Handed on to each request. */
@@ -55,6 +46,7 @@ export class Connection {
   readonly #options: S3Options;
   readonly #credentials: Credentials | undefined;
   #client: Promise<S3> | undefined;
+  #patientClient: Promise<S3> | undefined;
 
   constructor(spec: S3Spec, readSecret: (reference: SecretReference) => Promise<string>, options: S3Options) {
     this.bucket = spec.s3.bucket;
@@ -89,18 +81,24 @@ export class Connection {
   async call<T>(doing: Doing, act: (s3: S3, options: RequestOptions) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const options = signal === undefined ? {} : { abortSignal: signal };
     try {
-      const client = await this.#connected();
+      const client = await this.#connected(doing.isSlow === true);
       try {
         return await act(client, options);
       } catch (error) {
         signal?.throwIfAborted();
-        if (!isAboutCredentials(error) || !(await this.#haveChanged())) throw error;
+        // The SDK corrects its clock by the store's, but of several requests at a time it repeats only the first.
+        if (!isAboutClock(error) && !(isAboutCredentials(error) && (await this.#haveChanged()))) throw error;
         return await act(client, options);
       }
     } catch (error) {
       signal?.throwIfAborted();
-      throw s3Error(error, doing, { place: this.place, ...this.#spec.s3 });
+      throw this.failure(doing, error as Error);
     }
+  }
+
+  /** The HoldfastError that tells of an error of a request; any other error as it is. */
+  failure(doing: Doing, error: Error): Error {
+    return s3Error(error, doing, { place: this.place, ...this.#spec.s3 });
   }
 
   /** A little later. Throws the signal's reason. */
@@ -113,18 +111,17 @@ export class Connection {
     return (await this.#credentials?.readAgain()) ?? false;
   }
 
-  #connected(): Promise<S3> {
-    this.#client ??= this.#connect();
-    return this.#client;
+  #connected(isSlow: boolean): Promise<S3> {
+    const { idleTimeoutMs = 60_000, completeTimeoutMs = 1_800_000, attempts = 10 } = this.#options;
+    if (isSlow) return (this.#patientClient ??= this.#connect(completeTimeoutMs, Math.min(attempts, 3)));
+    return (this.#client ??= this.#connect(idleTimeoutMs, attempts));
   }
 
-  async #connect(): Promise<S3> {
-    // Which Node it takes is Holdfast's business to say, not for the SDK to warn of in the midst of a command's output.
-    process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+  async #connect(idleTimeoutMs: number, attempts: number): Promise<S3> {
     const { S3 } = await import('@aws-sdk/client-s3');
     const { endpoint, region, pathStyle } = this.#spec.s3;
-    const { connectTimeoutMs = 10_000, idleTimeoutMs = 60_000, attempts = 10 } = this.#options;
-    const client = new S3({
+    const { connectTimeoutMs = 10_000 } = this.#options;
+    return new S3({
       region,
       forcePathStyle: pathStyle,
       ...(endpoint === null ? {} : { endpoint }),
@@ -142,15 +139,5 @@ export class Connection {
       },
       customUserAgent: 'holdfast',
     });
-    // A body goes with its MD5, which is signed; to digest it a second time for the signature costs both sides much.
-    client.middlewareStack.add(
-      (next) => (args) => {
-        const { headers } = args.request as { readonly headers?: Record<string, string> };
-        if (headers?.['content-md5'] !== undefined) headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
-        return next(args);
-      },
-      { step: 'build', name: 'unsignedPayload' },
-    );
-    return client;
   }
 }

@@ -1,5 +1,16 @@
 import { type ErrorType, HoldfastError } from '../../domain/errors.ts';
-import type { Doing } from './connection.ts';
+
+/** What one request is about, for its error. */
+export interface Doing {
+  /** Such as "writing". */
+  readonly verb: string;
+  /** The object's key in the repository; '' is the repository. */
+  readonly key: string;
+  /** What a policy must grant for it, such as s3:PutObject. */
+  readonly permission: string;
+  /** It may take long before a word comes. */
+  readonly isSlow?: boolean;
+}
 
 /** What an error of the SDK says, without the server's own words: they may repeat what was sent. */
 export interface Answer {
@@ -38,9 +49,6 @@ export function isMissing(error: unknown): boolean {
 /** If-None-Match or If-Match wasn't met. */
 export const isPreconditionFailed = (error: unknown) => answerOf(error)?.status === 412;
 
-/** Another conditional write of the same key was under way. */
-export const isConflict = (error: unknown) => answerOf(error)?.status === 409;
-
 /** The store doesn't know this request. */
 export function isUnknownRequest(error: unknown): boolean {
   const answer = answerOf(error);
@@ -61,6 +69,17 @@ const credentialCodes: ReadonlySet<string> = new Set([
 export function isDenied(error: unknown): boolean {
   const answer = answerOf(error);
   return answer?.status === 403 && !credentialCodes.has(answer.name);
+}
+
+/** A deletion that is refused for a lock has no code of its own: AWS, versitygw and MinIO say it in words. */
+export function isAboutLock(error: unknown): boolean {
+  const { status = 0 } = answerOf(error) ?? {};
+  return status >= 400 && status < 500 && /object lock|WORM|legal hold|retention/i.test((error as Error).message);
+}
+
+export function isAboutClock(error: unknown): boolean {
+  const name = answerOf(error)?.name;
+  return name === 'RequestTimeTooSkewed' || name === 'RequestExpired';
 }
 
 /** Worth to look whether the credentials were rotated. A HEAD's answer is a bare 403. */
@@ -118,7 +137,7 @@ function verdictOn({ name, status, code }: Answer, error: object, where: Where, 
       hint: 'raise the quota, or keep fewer backups',
     };
   }
-  if (name === 'RequestTimeTooSkewed' || name === 'RequestExpired') {
+  if (isAboutClock(error)) {
     return {
       type: 'StoreUnavailable',
       what: "the store says that this machine's clock differs too much from its own",
@@ -189,11 +208,15 @@ function regionIn(error: object): string | undefined {
  * An error of a request as a HoldfastError that names what failed, where, and what to do; anything else (a
  * HoldfastError, a bug) as it is. It repeats nothing that the store said but its code.
  */
-export function s3Error(error: unknown, { verb, key, permission }: Doing, where: Where): unknown {
+export function s3Error(error: Error, { verb, key, permission }: Doing, where: Where): Error {
   const answer = answerOf(error);
   if (answer === undefined) return error;
-  const { type, what, hint } = verdictOn(answer, error as object, where, permission);
+  const { type, what, hint } = verdictOn(answer, error, where, permission);
   const said = [answer.status, answer.code ?? answer.name].filter((part) => part !== undefined).join(' ');
   const object = key === '' ? where.place : `${key} in ${where.place}`;
   return new HoldfastError(type, `${verb} ${object} failed: ${what} (${said})`, hint, { cause: said });
 }
+
+/** A failure that s3Error() made of this HTTP status. */
+export const cameOf = (error: unknown, status: number) =>
+  error instanceof HoldfastError && typeof error.cause === 'string' && error.cause.startsWith(`${String(status)} `);

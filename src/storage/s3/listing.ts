@@ -20,9 +20,7 @@ export async function* listAll(connection: Connection, prefix: string): AsyncGen
     const next = page.NextContinuationToken;
     // To take half a listing for the whole would make a prune and a catalog wrong.
     if (next === undefined || next === token) {
-      await connection.call(doing, () =>
-        Promise.reject(Object.assign(new Error(), { $metadata: {}, name: 'EndlessListing' })),
-      );
+      throw connection.failure(doing, Object.assign(new Error(), { $metadata: {}, name: 'EndlessListing' }));
     }
     token = next;
   }

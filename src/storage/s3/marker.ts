@@ -2,6 +2,7 @@ import { HoldfastError } from '../../domain/errors.ts';
 import { markerKey } from '../../domain/ids.ts';
 import { type Marker, parseMarker } from '../marker.ts';
 import type { Connection } from './connection.ts';
+import { cameOf } from './errors.ts';
 import { readSmall } from './reading.ts';
 import { md5, putObject } from './writing.ts';
 
@@ -43,7 +44,7 @@ export async function probeRefusal(connection: Connection, { body }: FoundMarker
   try {
     return (await putObject(connection, markerKey, body, { onlyNew: true })) === 'taken' ? 'honoured' : 'ignored';
   } catch (error) {
-    if (error instanceof HoldfastError && /\(403 /.test(error.message)) return 'not tried';
+    if (cameOf(error, 403)) return 'not tried';
     throw error;
   }
 }

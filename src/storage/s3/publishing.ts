@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Staged, Watch } from '../repository.ts';
 import type { Connection } from './connection.ts';
-import { isConflict, isMissing, isPreconditionFailed } from './errors.ts';
+import { cameOf, isMissing, isPreconditionFailed } from './errors.ts';
 import { type FinishedUpload, isWithin, parseToken, type Piece, pieceKey, type Token } from './names.ts';
 import { damaged, headOf, readObject, readSmall, unquoted } from './reading.ts';
 import { discard, gone } from './staged.ts';
@@ -94,7 +94,7 @@ async function completion(
     MultipartUpload: { Parts: used.map(({ number, etag }) => ({ PartNumber: number, ETag: `"${etag}"` })) },
     IfNoneMatch: '*',
   };
-  const doing = { verb: 'completing the upload of', key, permission: 's3:PutObject' };
+  const doing = { verb: 'completing the upload of', key, permission: 's3:PutObject', isSlow: true };
   const write = () =>
     connection.call(doing, async (s3, options) => {
       try {
@@ -167,8 +167,8 @@ async function writeOnce(
   if (outcome === 'gone') throw gone(connection, wanted.key);
   throw new HoldfastError(
     'StoreUnavailable',
-    `${wanted.key} in ${connection.place} went away while it was published`,
-    'see that nobody else works in the bucket',
+    `${connection.place} refuses ${wanted.key} as if it existed already, and it isn't there`,
+    'see that nobody else works in the bucket; some stores refuse a name that was deleted while versions of it are kept: remove those',
   );
 }
 
@@ -188,14 +188,12 @@ async function attempt(
         return false;
       });
       if (isOurs) return 'ours';
-      if (!isConflictSaid(error) || turn === tries) throw error;
+      // 409: another conditional write of the key is under way.
+      if (!cameOf(error, 409) || turn === tries) throw error;
       await connection.pause();
     }
   }
 }
-
-const isConflictSaid = (error: unknown) =>
-  isConflict(error) || (error instanceof HoldfastError && error.message.includes('(409 '));
 
 /** What was written has to be there as it was meant; if it isn't, it goes again: nobody may take it for the object. */
 async function confirm(

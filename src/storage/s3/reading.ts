@@ -1,14 +1,14 @@
 import type { Readable } from 'node:stream';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { ByteRange } from '../repository.ts';
-import type { Connection, Doing } from './connection.ts';
-import { answerOf, isMissing, isPreconditionFailed, unlessMissing } from './errors.ts';
+import type { Connection } from './connection.ts';
+import { answerOf, type Doing, isMissing, isPreconditionFailed, unlessMissing } from './errors.ts';
 
 /** So often in a row a connection may break without a byte having come. */
 const barrenTries = 5;
 
 /** What is read at once, into memory. */
-export const maxTextBytes = 64 * 1024 * 1024;
+const maxTextBytes = 64 * 1024 * 1024;
 
 const reading = (key: string): Doing => ({ verb: 'reading', key, permission: 's3:GetObject' });
 
@@ -55,7 +55,7 @@ export async function* readObject(
     etag = opened.etag;
     end ??= opened.end;
     const from = at;
-    let broken: unknown;
+    let broken: Error | undefined;
     try {
       for await (const chunk of opened.body) {
         at += (chunk as Uint8Array).length;
@@ -65,15 +65,13 @@ export async function* readObject(
     } catch (error) {
       signal?.throwIfAborted();
       if (answerOf(error) === undefined) throw error;
-      broken = error;
+      broken = error as Error;
     }
     if (broken === undefined && (end === undefined || at === end)) return etag;
     if (end !== undefined && at > end)
       throw damaged(connection, key, 'is answered with more bytes than were asked for');
     barren = at > from ? 0 : barren + 1;
-    if (barren === barrenTries) {
-      await connection.call(reading(key), () => Promise.reject(broken ?? new StoppedShort()), signal);
-    }
+    if (barren === barrenTries) throw connection.failure(reading(key), broken ?? new StoppedShort());
     if (barren > 0) await connection.pause(signal);
   }
 }

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Connection } from './connection.ts';
 import { answerOf, isDenied, isUnknownRequest } from './errors.ts';
-import { deleteObject } from './writing.ts';
+import { deleteObject, locked } from './writing.ts';
 
 /**
  * Removes an object with every version of it, the oldest first: whatever ends it on the way, nothing older comes to
@@ -22,7 +22,7 @@ export async function removeForGood(connection: Connection, key: string): Promis
       'grant s3:ListBucketVersions and s3:DeleteObjectVersion, or let a lifecycle rule expire what is not current',
     );
   }
-  for (const version of versions.reverse()) await removeOne(connection, key, version);
+  for (const version of versions) await removeOne(connection, key, version);
 }
 
 /**
@@ -39,11 +39,11 @@ export async function removeHidden(connection: Connection, key: string): Promise
   }
 }
 
-/** The ids of the versions and delete markers of exactly this key, the newest first. */
+/** The ids of the versions and delete markers of exactly this key, the one that is seen last. */
 async function versionsOf(connection: Connection, key: string): Promise<string[] | 'not kept' | 'not shown'> {
   const fullKey = connection.fullKey(key);
   const doing = { verb: 'listing the versions of', key, permission: 's3:ListBucketVersions' };
-  const found: { readonly id: string; readonly at: number }[] = [];
+  const found: { readonly id: string; readonly at: number; readonly isLatest: boolean }[] = [];
   for (let marker: { KeyMarker?: string; VersionIdMarker?: string } = {}; ;) {
     const input = { Bucket: connection.bucket, Prefix: fullKey, MaxKeys: connection.pageSize, ...marker };
     const page = await connection.call(doing, async (s3, options) => {
@@ -56,13 +56,15 @@ async function versionsOf(connection: Connection, key: string): Promise<string[]
       }
     });
     if (typeof page === 'string') return page;
-    for (const { Key, VersionId, LastModified } of [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]) {
-      if (Key === fullKey && VersionId !== undefined) found.push({ id: VersionId, at: LastModified?.getTime() ?? 0 });
+    for (const version of [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]) {
+      const { Key, VersionId: id, LastModified, IsLatest: isLatest = false } = version;
+      if (Key === fullKey && id !== undefined) found.push({ id, at: LastModified?.getTime() ?? 0, isLatest });
     }
     const { NextKeyMarker, NextVersionIdMarker } = page;
     const isLast = page.IsTruncated !== true || NextKeyMarker === undefined || NextKeyMarker > fullKey;
     if (isLast || NextVersionIdMarker === marker.VersionIdMarker) {
-      return found.sort((a, b) => b.at - a.at).map(({ id }) => id);
+      // What is seen goes last also where times are whole seconds.
+      return found.sort((a, b) => Number(a.isLatest) - Number(b.isLatest) || a.at - b.at).map(({ id }) => id);
     }
     marker = {
       KeyMarker: NextKeyMarker,
@@ -80,13 +82,7 @@ async function removeOne(
     return await deleteObject(connection, key, version);
   } catch (error) {
     const lock = await lockOn(connection, key, version);
-    if (lock === undefined) throw error;
-    throw new HoldfastError(
-      'ObjectLocked',
-      `${key} in ${connection.place} is kept by ${lock}`,
-      'it stays until the lock ends; nothing is wrong with it',
-      { cause: error },
-    );
+    throw lock === undefined ? error : locked(connection, key, lock);
   }
 }
 

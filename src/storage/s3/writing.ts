@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { HoldfastError } from '../../domain/errors.ts';
 import type { Connection } from './connection.ts';
-import { isMissing, isPreconditionFailed } from './errors.ts';
+import { isAboutLock, isMissing, isPreconditionFailed } from './errors.ts';
 import { unquoted } from './reading.ts';
 
 export const md5 = (body: Uint8Array) => createHash('md5').update(body).digest();
@@ -46,7 +47,7 @@ export async function putObject(
 
 /**
  * Removes one version of an object, or, without one, the object: where the bucket keeps versions, by hiding it. Returns
- * whether that is what happened.
+ * whether that is what happened. Throws ObjectLocked where the store says that a lock keeps it.
  */
 export async function deleteObject(
   connection: Connection,
@@ -65,7 +66,17 @@ export async function deleteObject(
       return { hidden: versionId === undefined && DeleteMarker === true };
     } catch (error) {
       if (isMissing(error)) return { hidden: false };
+      if (isAboutLock(error)) throw locked(connection, key, 'an object lock');
       throw error;
     }
   });
+}
+
+/** @param lock what keeps it, in words */
+export function locked({ place }: Connection, key: string, lock: string): HoldfastError {
+  return new HoldfastError(
+    'ObjectLocked',
+    `${key} in ${place} is kept by ${lock}`,
+    'it stays until the lock ends; nothing is wrong with it',
+  );
 }

@@ -75,7 +75,7 @@ export async function archivesOf(
   kept: Kept,
   wishes: Wishes = {},
 ): Promise<ArchivesDump<StoredArchive>> {
-  const { sink: _, ...request } = await requestOf(server, {});
+  const request = await requestOf(server, {});
   return writeDatabaseArchives({
     ...request,
     ...{ format: 'custom', jobs: 2, compression: 'gzip' },
@@ -93,9 +93,14 @@ export function byHand(server: PostgresServer, line: string, ...args: string[]):
     ...{ PGHOST: server.socketDir, PGPORT: String(server.port), PGUSER: 'postgres', PGDATABASE: 'postgres' },
   };
   return new Promise((resolve, reject) => {
-    execFile('bash', ['-c', `set -o pipefail; ${line}`, 'bash', ...args], { env }, (error, _stdout, stderr) => {
-      if (error === null) resolve(stderr);
-      else reject(new Error(`${line} failed: ${stderr}`, { cause: error }));
-    });
+    execFile(
+      'bash',
+      ['--norc', '-c', `set -o pipefail; ${line}`, 'bash', ...args],
+      { env },
+      (error, _stdout, stderr) => {
+        if (error === null) resolve(stderr);
+        else reject(new Error(`${line} failed: ${stderr}`, { cause: error }));
+      },
+    );
   });
 }

@@ -116,7 +116,8 @@ describe.each(availableMajors())('a backup by pg_dump of a PostgreSQL %i server'
           ]);
           expect(after).toBe(before);
         }
-        const query = `SELECT datname, pg_encoding_to_char(encoding), datcollate, datistemplate, datconnlimit, datacl::text,
+        const query = `SELECT datname, pg_encoding_to_char(encoding), datcollate, datistemplate, datconnlimit,
+          (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(datacl) a),
           shobj_description(oid, 'pg_database') FROM pg_database WHERE datname NOT IN ('closed', 'template0') ORDER BY datname`;
         expect(await target.psql('postgres', query)).toBe(await source.psql('postgres', query));
       } finally {

@@ -17,7 +17,13 @@ describe('giving up a new schema', () => {
     await move(server, {
       ...places,
       schema: `odd "one"`,
-      selection: { schemas: ['whole'], tables: [['public', 'orders'], ['public', 'events']] },
+      selection: {
+        schemas: ['whole'],
+        tables: [
+          ['public', 'orders'],
+          ['public', 'events'],
+        ],
+      },
     });
   });
   afterAll(() => server.stop());
@@ -33,7 +39,12 @@ describe('giving up a new schema', () => {
     });
 
   it.each([
-    ['a view', 'CREATE VIEW used AS SELECT count(*) FROM "odd ""one""".orders', 'rule "_RETURN" on public.used', 'DROP VIEW used'],
+    [
+      'a view',
+      'CREATE VIEW used AS SELECT count(*) FROM "odd ""one""".orders',
+      'rule "_RETURN" on public.used',
+      'DROP VIEW used',
+    ],
     [
       'a foreign key',
       'CREATE TABLE used (id bigint REFERENCES "odd ""one""".orders)',
@@ -59,7 +70,12 @@ describe('giving up a new schema', () => {
       'publication relation "odd ""one""".orders in publication used',
       'DROP PUBLICATION used',
     ],
-    ['a policy', 'CREATE TABLE used (); CREATE POLICY p ON used USING (EXISTS (SELECT FROM "odd ""one""".orders))', 'policy p on public.used', 'DROP TABLE used'],
+    [
+      'a policy',
+      'CREATE TABLE used (); CREATE POLICY p ON used USING (EXISTS (SELECT FROM "odd ""one""".orders))',
+      'policy p on public.used',
+      'DROP TABLE used',
+    ],
   ])('does not take %s along that somebody has made upon it', async (_what, make, name, unmake) => {
     await server.psql('app', make);
     await expect(drop()).rejects.toMatchObject({

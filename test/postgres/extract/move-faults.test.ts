@@ -55,7 +55,8 @@ describe.each([15, 17] as const)('a move into a schema that is interrupted, on p
   };
 
   const waits = async () =>
-    (await server.psql('postgres', `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)) !== '0';
+    (await server.psql('postgres', `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)) !==
+    '0';
 
   const converges = async (rows = 504) => {
     expect(await catalogsOf(server, 'app', '')).toBe(before);
@@ -67,8 +68,8 @@ describe.each([15, 17] as const)('a move into a schema that is interrupted, on p
   };
 
   it.each([
-    ['psql is killed', () => Promise.resolve(killTool('psql'))],
-    ['pg_dump is killed', () => Promise.resolve(killTool('pg_dump'))],
+    ['psql is killed', () => killTool('psql')],
+    ['pg_dump is killed', () => killTool('pg_dump')],
     [
       'its session in the live database is ended',
       () =>
@@ -95,7 +96,10 @@ describe.each([15, 17] as const)('a move into a schema that is interrupted, on p
     const abort = new AbortController();
     const failed = await whileLoading(
       () => moveIntoSchema({ ...order, signal: abort.signal }),
-      () => Promise.resolve(abort.abort(new Error('cancelled by a person'))),
+      () => {
+        abort.abort(new Error('cancelled by a person'));
+        return Promise.resolve();
+      },
     );
     expect(failed).toMatchObject({ message: 'cancelled by a person' });
     await converges();
@@ -178,27 +182,46 @@ describe.each([15, 17] as const)('a move into a schema that is interrupted, on p
       await refused({ schema }, 'InvalidArgument');
     await refused({ selection: { schemas: [], tables: [['public', 'order']] } }, 'RestoreFailed');
     await refused({ selection: { schemas: ['nowhere'], tables: [] } }, 'RestoreFailed');
-    await refused({ selection: { schemas: [], tables: [['public', 'orders'], ['orders', 'orders']] } }, 'InvalidArgument');
+    await refused(
+      {
+        selection: {
+          schemas: [],
+          tables: [
+            ['public', 'orders'],
+            ['orders', 'orders'],
+          ],
+        },
+      },
+      'InvalidArgument',
+    );
     expect(await catalogsOf(server, 'app', '')).toBe(before);
     await converges();
   });
 
   it('tells of rows that are not what the copy holds, and of privileges that were added', async () => {
     const write = (name: string) =>
-      name === 'loaded' ? server.psql('app', 'DELETE FROM restored.orders WHERE id = 1').then(() => undefined) : Promise.resolve();
+      name === 'loaded'
+        ? server.psql('app', 'DELETE FROM restored.orders WHERE id = 1').then(() => undefined)
+        : Promise.resolve();
     await expect(moveIntoSchema({ ...order, failpoint: write })).rejects.toMatchObject({
       type: 'RestoreFailed',
       message: "schema 'restored' is not what the backup holds: orders has 503 rows instead of 504",
     });
-    await server.psql('app', 'DROP SCHEMA restored CASCADE; ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO "grantée"');
+    await server.psql(
+      'app',
+      'DROP SCHEMA restored CASCADE; ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO "grantée"',
+    );
     const { notes } = await moveIntoSchema(order);
     expect(notes.at(-1)).toBe("default privileges of the live database were added to the backup's: orders");
-    await server.psql('app', 'DROP SCHEMA restored CASCADE; ALTER DEFAULT PRIVILEGES REVOKE INSERT ON TABLES FROM "grantée"');
+    await server.psql(
+      'app',
+      'DROP SCHEMA restored CASCADE; ALTER DEFAULT PRIVILEGES REVOKE INSERT ON TABLES FROM "grantée"',
+    );
   });
 });
 
 /** The tool that this process has started. */
-function killTool(name: string): void {
+function killTool(name: string): Promise<void> {
   for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     try {
       const [, comm, ppid] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
@@ -207,4 +230,5 @@ function killTool(name: string): void {
       // it is gone already
     }
   }
+  return Promise.resolve();
 }

@@ -48,12 +48,23 @@ describe('what is known of a live database before tables are put into it', () =>
       publishesAllTables: none,
       eventTriggers: none,
     });
-    expect(await ask({ selection: { schemas: ['parts'], tables: [] } })).toMatchObject({ tables: 1, rows: null, needBytes: null });
+    expect(await ask({ selection: { schemas: ['parts'], tables: [] } })).toMatchObject({
+      tables: 1,
+      rows: null,
+      needBytes: null,
+    });
   });
 
   it('tells what the backup does not have, and what may have been meant', async () => {
     const { notInBackup, tables } = await ask({
-      selection: { schemas: ['Public'], tables: [['public', 'ordres'], ['archive', 'customers'], ['x', 'y']] },
+      selection: {
+        schemas: ['Public'],
+        tables: [
+          ['public', 'ordres'],
+          ['archive', 'customers'],
+          ['x', 'y'],
+        ],
+      },
     });
     expect(tables).toBe(0);
     expect(notInBackup.first).toEqual([
@@ -65,7 +76,10 @@ describe('what is known of a live database before tables are put into it', () =>
   });
 
   it('tells whether the name is free: for the run that made the schema it is', async () => {
-    await server.psql('app', `CREATE SCHEMA restored; COMMENT ON SCHEMA restored IS 'holdfast: restore 1a2b3c4d, loaded'`);
+    await server.psql(
+      'app',
+      `CREATE SCHEMA restored; COMMENT ON SCHEMA restored IS 'holdfast: restore 1a2b3c4d, loaded'`,
+    );
     expect(await ask()).toMatchObject({ schemaFree: true });
     expect(await ask({ run: 'another' })).toMatchObject({ schemaFree: false });
     await server.psql('app', 'COMMENT ON SCHEMA restored IS NULL');

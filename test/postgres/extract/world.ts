@@ -67,10 +67,16 @@ export async function catalogsOf(server: PostgresServer, database: string, witho
      SELECT * FROM pg_publication ORDER BY oid;
      SELECT datname, datdba, datacl, datconnlimit, datallowconn FROM pg_database WHERE datname !~ '^copy_' ORDER BY oid;
      SELECT * FROM pg_db_role_setting ORDER BY 1, 2;
-     SELECT oid, * FROM pg_authid ORDER BY oid;
-     SELECT sequencename, last_value FROM pg_sequences WHERE schemaname <> ALL (${hidden}) ORDER BY schemaname, 1`,
+     SELECT oid, * FROM pg_authid ORDER BY oid`,
   );
 }
+
+/** Not part of the catalogs: a crash of PostgreSQL moves sequences by itself. */
+export const sequencesOf = (server: PostgresServer, database: string) =>
+  server.psql(
+    database,
+    `SELECT schemaname, sequencename, last_value FROM pg_sequences WHERE schemaname <> 'restored' ORDER BY 1, 2`,
+  );
 
 /** Sessions of ours, and locks in the two databases that anybody but the asking session holds. */
 export const leftBehind = (server: PostgresServer) =>

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPostgres, type PostgresServer } from '../../../parts/postgres-server.ts';
-import { knowsFences } from '../../../src/postgres/restore/dump-version.ts';
+import { knowsFences } from '../../../src/domain/psql-flaws.ts';
 import { quoteIdent } from '../../../src/postgres/quote.ts';
 import { compressors } from '../dump/dumping.ts';
 import { makeSample, oddNames } from '../dump/sample.ts';
