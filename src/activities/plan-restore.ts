@@ -1,6 +1,7 @@
-import { findBackup, type Backup, type Catalog } from '../domain/catalog.ts';
+import { findBackup, type Backup, type Catalog, type Wanted } from '../domain/catalog.ts';
 import { digestOf, type Json } from '../domain/canonical.ts';
 import { HoldfastError } from '../domain/errors.ts';
+import { findForeign } from '../domain/foreign.ts';
 import { besideName } from '../domain/ids.ts';
 import type { RestoreArgument } from '../domain/arguments.ts';
 import type { Selection } from '../domain/dump-survey.ts';
@@ -26,6 +27,7 @@ import { findTools } from '../postgres/tools.ts';
 import { readCatalog, readManifest, readSurvey } from '../storage/catalog.ts';
 import type { Repository } from '../storage/repository.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
+import { foreignBeside } from './foreign-listing.ts';
 import { leftoverNotes } from './leftovers.ts';
 
 export interface PlanInput {
@@ -86,7 +88,12 @@ async function chooseBackup(
     unreadable.push(...catalog.unreadable);
   }
   const { cluster, backup: wanted, database } = spec.argument;
-  const backup = findBackup({ backups: [...homes.keys()], unreadable }, { cluster, backup: wanted, database });
+  const backup = await found(
+    deps,
+    spec,
+    { backups: [...homes.keys()], unreadable },
+    { cluster, backup: wanted, database },
+  );
   const repository = homes.get(backup);
   if (!repository)
     throw new HoldfastError(
@@ -102,6 +109,25 @@ async function chooseBackup(
     );
   }
   return { repository, backup };
+}
+
+/** Throws NoSuchBackup; where a dump bears the name that nobody has adopted, it says so. */
+async function found(deps: Dependencies, spec: RestoreSpec, catalog: Catalog, wanted: Wanted): Promise<Backup> {
+  try {
+    return findBackup(catalog, wanted);
+  } catch (error) {
+    for (const adopt of spec.foreign) {
+      const { dumps } = await foreignBeside(deps.openRepository(adopt.repository), adopt, catalog.backups);
+      if (findForeign(dumps, wanted.backup) === undefined) continue;
+      throw new HoldfastError(
+        'NoSuchBackup',
+        `'${wanted.backup}' is a dump that is not in the catalog: nobody vouches for it`,
+        `adopt it ('holdfast backups adopt ${wanted.backup} --policy ${adopt.policy} --reason …'), or restore it as it is with "foreign":true`,
+        { cause: error },
+      );
+    }
+    throw error;
+  }
 }
 
 async function planDatabase(

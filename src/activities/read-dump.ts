@@ -21,6 +21,8 @@ export interface DumpFiles {
   /** Every file of it. */
   readonly keys: readonly string[];
   readonly allow: readonly Allowance[];
+  /** What the database is called where a dump of one database doesn't tell; default: as the dump is. */
+  readonly database?: string | undefined;
 }
 
 export interface ReadResult {
@@ -40,7 +42,7 @@ type Reading = Pick<Dependencies, 'compressors' | 'config' | 'toolPlaces' | 'scr
 export async function readDump(
   deps: Reading,
   repository: Repository,
-  { dump, keys, allow }: DumpFiles,
+  { dump, keys, allow, database }: DumpFiles,
   owner: ScratchOwner,
   { signal, report }: Pick<Working, 'signal' | 'report'>,
 ): Promise<ReadResult> {
@@ -56,9 +58,11 @@ export async function readDump(
   if (format === 'plain') {
     const meter = new Meter();
     const body = metered(repository.read(dump.key, undefined, signal), meter, onStored);
-    const survey = await surveyDump(unpack(body), { signal, countRows: true }).catch((error: unknown) => {
-      throw compressor === undefined ? error : notUnpacked(error, dump);
-    });
+    const survey = await surveyDump(unpack(body), { signal, countRows: true, unnamed: database ?? dump.id }).catch(
+      (error: unknown) => {
+        throw compressor === undefined ? error : notUnpacked(error, dump);
+      },
+    );
     return { survey, objects: [{ key: dump.key, bytes: meter.bytes, sha256: meter.digest() }], compression };
   }
   const objects: StoredObject[] = [];

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { AdoptArgument } from '../domain/arguments.ts';
-import type { Backup } from '../domain/catalog.ts';
 import type { DumpSurvey } from '../domain/dump-survey.ts';
 import { describeDumpFinding } from '../domain/dump-survey.ts';
 import { HoldfastError } from '../domain/errors.ts';
@@ -20,6 +19,7 @@ import type { AdoptSpec, BackupSpec, RepositorySpec, RestoreSpec } from '../doma
 import { readCatalog } from '../storage/catalog.ts';
 import type { Repository, Staged, StageOwner } from '../storage/repository.ts';
 import type { Dependencies } from './dependencies.ts';
+import { listForeign, type ForeignListing } from './foreign-listing.ts';
 import { readDump } from './read-dump.ts';
 import type { Surveyed } from './plan-restore.ts';
 import type { Working } from './working.ts';
@@ -63,7 +63,7 @@ export async function surveyForAdoption(
     deps,
     repository,
     found,
-    { ...spec, cluster: spec.source.cluster },
+    { ...spec, cluster: spec.source.cluster, database: argument.database },
     origin,
     {
       run,
@@ -97,7 +97,7 @@ export async function surveyForRestore(
   { spec, run, attempt }: SurveyForRestore,
   work: Working,
 ): Promise<{ readonly surveyed: Surveyed; readonly note: string } | null> {
-  const { backup, cluster, allow = [], requestedBy } = spec.argument;
+  const { backup, cluster, database, allow = [], requestedBy } = spec.argument;
   if (backup === 'latest') return null;
   for (const repository of spec.repositories) {
     const catalog = await readCatalog(deps.openRepository(repository));
@@ -108,7 +108,7 @@ export async function surveyForRestore(
   const repository = deps.openRepository(found.adopt.repository);
   const owner = { run: run.short, attempt };
   const origin = { kind: 'surveyed' as const, by: requestedBy ?? 'unknown', reason: 'for one restore', allow };
-  const identity = { installation: spec.installation, cluster, policy: found.adopt.policy };
+  const identity = { installation: spec.installation, cluster, policy: found.adopt.policy, database };
   const { manifest, survey } = await surveyed(deps, repository, found, identity, origin, { run, owner, work });
   // Its bytes are its name: an attempt whose answer was lost, and the next one, don't get in each other's way.
   const body = encoded(manifest);
@@ -134,12 +134,23 @@ async function surveyed(
   deps: Dependencies,
   repository: Repository,
   { dump, keys }: Found,
-  identity: { readonly installation: string; readonly cluster: string; readonly policy: string },
+  identity: {
+    readonly installation: string;
+    readonly cluster: string;
+    readonly policy: string;
+    readonly database: string | undefined;
+  },
   origin: Pick<Origin, 'kind' | 'by' | 'reason' | 'allow'>,
   context: { readonly run: RunIdentity; readonly owner: StageOwner; readonly work: Working },
 ): Promise<{ readonly manifest: Manifest; readonly survey: DumpSurvey }> {
   assertSettled(dump);
-  const read = await readDump(deps, repository, { dump, keys, allow: origin.allow }, context.owner, context.work);
+  const read = await readDump(
+    deps,
+    repository,
+    { dump, keys, allow: origin.allow, database: identity.database },
+    context.owner,
+    context.work,
+  );
   await assertUnchanged(repository, dump, read.objects);
   const { survey } = read;
   refuseIncomplete(dump, survey);
@@ -239,29 +250,6 @@ function noSuchDump(asked: string, places: readonly AdoptSpec[]): HoldfastError 
       ? 'say where they lie: adopt: { pattern: "*.sql.gz" } in a policy of the cluster'
       : "'holdfast backups list' shows them",
   );
-}
-
-export interface ForeignListing {
-  readonly dumps: readonly ForeignDump[];
-  readonly keys: readonly string[];
-}
-
-/** The dumps that a policy would adopt: what lies there and the catalog doesn't know. */
-async function listForeign(repository: Repository, adopt: AdoptSpec): Promise<ForeignListing> {
-  const { backups } = await readCatalog(repository);
-  return foreignBeside(repository, adopt, backups);
-}
-
-/** The same, where the repository's catalog has been read. */
-export async function foreignBeside(
-  repository: Repository,
-  adopt: AdoptSpec,
-  backups: readonly Backup[],
-): Promise<ForeignListing> {
-  const known = new Set(backups.flatMap(({ manifest }) => manifest.objects.map(({ key }) => key)));
-  const files = [];
-  for await (const file of repository.list(foreignPrefix(adopt))) files.push(file);
-  return { dumps: foreignDumps(files, known, adopt), keys: files.map(({ key }) => key) };
 }
 
 function findIn({ dumps, keys }: ForeignListing, adopt: AdoptSpec, asked: string): Found | undefined {

@@ -1,4 +1,4 @@
-import { foreignBeside } from '../activities/survey-dump.ts';
+import { foreignBeside } from '../activities/foreign-listing.ts';
 import { findBackup, type Backup, type Unreadable } from '../domain/catalog.ts';
 import type { Config } from '../domain/config.ts';
 import { HoldfastError } from '../domain/errors.ts';

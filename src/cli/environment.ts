@@ -5,6 +5,8 @@ import type { Context } from './context.ts';
 
 /** This process as the commands see it. The only file of the command line that reads its environment. */
 export function processContext(): Context {
+  // It would write a line about Node 20 into every command's output.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   return {
     environment: process.env,
     directory: process.cwd(),

@@ -88,6 +88,8 @@ export const adoptArgument = z.strictObject({
   policy: nameSchema,
   /** As listed by 'holdfast backups list': the file's name without its ending. */
   dump: backupIdSchema,
+  /** The database's name, where a dump of one database doesn't tell it; default: as the dump is called. */
+  database: databaseName.optional(),
   by: z.string().min(1).max(200),
   reason: z.string().min(1).max(1000),
   allow: z.array(allowanceSchema).max(3).default([]),

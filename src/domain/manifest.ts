@@ -64,8 +64,8 @@ export const databaseSchema = z.object({
   name: z.string(),
   oid: count,
   owner: z.string(),
+  /** This and the next two: '' in a dump that doesn't tell: the target's own. */
   encoding: z.string(),
-  /** '' in a dump that doesn't tell: the target's own. */
   collate: z.string(),
   ctype: z.string(),
   /** libc, icu or builtin; PostgreSQL 14 and older know libc only. */

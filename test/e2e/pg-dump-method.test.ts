@@ -94,10 +94,10 @@ describe.each<[PostgresMajor, 'custom' | 'directory', 'gzip' | 'zstd']>([
       expect(commands.length).toBeGreaterThanOrEqual(5);
       const env = {
         PATH: `${other.binDir}:${process.env['PATH'] ?? ''}`,
-        PGHOST: other.host,
+        // Over the socket: the globals bring the source's passwords along.
+        PGHOST: other.socketDir,
         PGPORT: String(other.port),
         PGUSER: other.user,
-        PGPASSWORD: other.password,
       };
       for (const [index, command] of commands.entries()) {
         // Each archive of the directory format is unpacked into a directory of its own.

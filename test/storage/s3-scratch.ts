@@ -10,11 +10,11 @@ export const mebibyte = 1024 * 1024;
 /** S3 takes none that are smaller, but the last. */
 export const smallestPart = 5 * mebibyte;
 
-/** Tests don't wait. */
+/** Tests don't wait between tries, but as long as a busy machine needs for an answer. */
 export const impatient: S3Options = {
-  connectTimeoutMs: 500,
-  idleTimeoutMs: 500,
-  completeTimeoutMs: 1_000,
+  connectTimeoutMs: 20_000,
+  idleTimeoutMs: 20_000,
+  completeTimeoutMs: 20_000,
   attempts: 3,
   pauseMs: 5,
 };

@@ -7,6 +7,7 @@ interface AdoptOptions {
   readonly policy: string;
   readonly reason: string;
   readonly by?: string;
+  readonly database?: string;
   readonly allow?: readonly string[];
   readonly wait: boolean;
 }
@@ -21,11 +22,15 @@ export function addBackupsAdopt(parent: Command, shell: Shell): void {
     .argument('<dump>', "the dump, as 'holdfast backups list' shows it, or the name of its file")
     .requiredOption('--policy <name>', "the policy that is to have it; its 'adopt' says where such dumps lie")
     .requiredOption('--reason <text>', 'why it may be trusted; it is written into the manifest')
+    .option(
+      '--database <name>',
+      "what the database is called, where a dump of one database doesn't tell (default: as the dump is)",
+    )
     .option('--by <name>', 'who says so (default: the name of the user who types)')
     .addOption(
       new Option(
         '--allow <what>',
-        "what of it may run though a dump doesn't usually hold it; give it again for more",
+        "what of it may run though a dump doesn't usually hold it: server-side, unexpected, flawed-tools; give it again for more",
       ).argParser(collected),
     )
     .option('--no-wait', "only start it, and print the run's name")
@@ -35,11 +40,25 @@ export function addBackupsAdopt(parent: Command, shell: Shell): void {
       const { checkedArgument } = await import('../checked-argument.ts');
       const { adoptArgument } = await import('../../domain/arguments.ts');
       const { nameOf } = await import('../deciding.ts');
-      const { policy, reason, allow = [], wait } = options;
+      const { policy, reason, database, allow = [], wait } = options;
       const argument = checkedArgument(
         adoptArgument,
-        { policy, dump, by: nameOf(context, options.by), reason, allow },
-        { policy: '--policy', dump: '<dump>', by: '--by', reason: '--reason', allow: '--allow' },
+        {
+          policy,
+          dump,
+          by: nameOf(context, options.by),
+          reason,
+          allow,
+          ...(database === undefined ? {} : { database }),
+        },
+        {
+          policy: '--policy',
+          dump: '<dump>',
+          database: '--database',
+          by: '--by',
+          reason: '--reason',
+          allow: '--allow',
+        },
       );
       await withTemporal(context, async (temporal) => {
         const { startAndFollow } = await import('../starting.ts');

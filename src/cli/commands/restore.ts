@@ -31,7 +31,7 @@ export function addRestore(parent: Command, shell: Shell): Command {
     .addOption(
       new Option(
         '--allow <what>',
-        "with --foreign: what of the dump may run though a dump doesn't usually hold it; give it again for more",
+        "with --foreign: what of the dump may run though a dump doesn't usually hold it: server-side, unexpected, flawed-tools; give it again for more",
       ).argParser(collected),
     )
     .option('--onto <cluster>', 'restore onto this cluster of the configuration, instead of the one the backup is of')

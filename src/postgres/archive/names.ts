@@ -25,8 +25,12 @@ export function archiveSuffixes(
 
 export const globalsSuffix = (compression: 'gzip' | 'zstd') => `globals.sql.${compression === 'gzip' ? 'gz' : 'zst'}`;
 
+/** An empty database: PostgreSQL's own catalogs, which no archive holds. */
+const catalogBytes = 8_000_000;
+
 /**
- * How long an archive may become: what the database takes, half of it for its indexes and the compression. A guess that
- * is nearly always too high; data that can't be compressed may exceed it.
+ * How long an archive may become: half of what the database takes without the catalogs, for its indexes and the
+ * compression. A guess that is nearly always too high; data that can't be compressed may exceed it.
  */
-export const expectedArchiveBytes = ({ bytes }: Pick<DatabaseEntry, 'bytes'>) => Math.ceil(bytes / 2);
+export const expectedArchiveBytes = ({ bytes }: Pick<DatabaseEntry, 'bytes'>) =>
+  Math.ceil(Math.max(0, bytes - catalogBytes) / 2);

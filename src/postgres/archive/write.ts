@@ -228,6 +228,7 @@ class ArchiveRun<Stored extends StoredArchive> {
       } finally {
         if (!isWhole) await sink.abort();
         this.#done += 1;
+        this.#report('content', database.name);
       }
     } finally {
       slots.give(held);

@@ -46,7 +46,7 @@ export function createDatabaseStatement(wishes: CreateWishes, versionNum: number
   const options = [
     ...(owner === null ? [] : [`OWNER = ${quoteIdent(owner)}`]),
     'TEMPLATE = template0',
-    `ENCODING = ${quoteLiteral(record.encoding)}`,
+    ...(record.encoding === '' ? [] : [`ENCODING = ${quoteLiteral(record.encoding)}`]),
     ...localeOptions(record, versionNum),
     ...(tablespace === null ? [] : [`TABLESPACE = ${quoteIdent(tablespace)}`]),
     'ALLOW_CONNECTIONS = false',

@@ -11,7 +11,7 @@ import { providerObstacle, type LocaleRecord } from './create-database.ts';
 export async function localeObstacle(session: Session, record: LocaleRecord): Promise<string | null> {
   const provider = providerObstacle(record, session.versionNum);
   if (provider !== null) return provider;
-  if (!(await isServerEncoding(session, record.encoding)))
+  if (record.encoding !== '' && !(await isServerEncoding(session, record.encoding)))
     return `the target does not know the encoding ${record.encoding}`;
   for (const name of new Set([record.collate, record.ctype])) {
     if (name !== '' && !(await knowsLocale(session, name))) return `the target's system has no locale '${name}'`;

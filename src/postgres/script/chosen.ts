@@ -62,15 +62,19 @@ export class Chosen {
       const named = at + (statement.is(at, 'only') ? 1 : 0);
       const owner = nameFrom(statement, named, state);
       const attach = findOutermost(statement, ['attach'], named);
-      const sequence = findOutermost(statement, ['generated'], named) === -1 ? -1 : indexOf(statement, 'sequence', named);
+      const sequence =
+        findOutermost(statement, ['generated'], named) === -1 ? -1 : indexOf(statement, 'sequence', named);
       const ownedBy = findOutermost(statement, ['owned'], named);
-      if (attach !== -1 && statement.is(attach + 1, 'partition')) this.#belongs(nameFrom(statement, attach + 2, state), owner);
+      if (attach !== -1 && statement.is(attach + 1, 'partition'))
+        this.#belongs(nameFrom(statement, attach + 2, state), owner);
       else if (sequence !== -1) this.#belongs(nameFrom(statement, sequence + 2, state), owner);
-      else if (statement.is(1, 'sequence') && ownedBy !== -1) this.#belongs(owner, tableOfColumn(statement, ownedBy + 2, state));
+      else if (statement.is(1, 'sequence') && ownedBy !== -1)
+        this.#belongs(owner, tableOfColumn(statement, ownedBy + 2, state));
     } else if (statement.has(0, 'create', 'table') || statement.has(1, 'foreign', 'table')) {
       const at = statement.is(1, 'foreign') ? 3 : 2;
       const of = findOutermost(statement, ['partition'], at);
-      if (of !== -1 && statement.is(of + 1, 'of')) this.#belongs(nameFrom(statement, at, state), nameFrom(statement, of + 2, state));
+      if (of !== -1 && statement.is(of + 1, 'of'))
+        this.#belongs(nameFrom(statement, at, state), nameFrom(statement, of + 2, state));
     }
   }
 

@@ -54,6 +54,8 @@ export class ContentsTold {
       case 'definition':
         if (statement.is(0, 'create')) this.#create(statement, state);
         else if (statement.is(0, 'alter')) this.#attach(statement, state);
+        return;
+      default:
     }
   }
 

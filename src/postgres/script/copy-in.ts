@@ -8,7 +8,8 @@ export function isCopyIn(buffer: Buffer, start: number, tokens: Tokens): boolean
     if (wordIs(buffer, start, tokens, at, '(')) depth += 1;
     else if (wordIs(buffer, start, tokens, at, ')')) depth -= 1;
     else if (depth === 0 && wordIs(buffer, start, tokens, at, 'from')) {
-      if (wordIs(buffer, start, tokens, at + 1, 'stdin') || wordIs(buffer, start, tokens, at + 1, 'stdout')) return true;
+      if (wordIs(buffer, start, tokens, at + 1, 'stdin') || wordIs(buffer, start, tokens, at + 1, 'stdout'))
+        return true;
     }
   }
   return false;

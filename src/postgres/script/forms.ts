@@ -152,10 +152,7 @@ export const forms: readonly Form[] = [
   form('database', '(?:create|alter|drop) database '),
   form('database', '(?:comment on|security label on|security label for \\S+ on) database '),
   form('database', `alter (?:role|user) ${name} in database `),
-  form(
-    'database',
-    `update pg_catalog \\. pg_database set datistemplate = (?:false|true|'s') where datname = 's' $`,
-  ),
+  form('database', `update pg_catalog \\. pg_database set datistemplate = (?:false|true|'s') where datname = 's' $`),
   form('definition', '(?:create|alter) user mapping '),
   form('drop', 'drop user mapping '),
   form('cluster', '(?:create|alter|drop) (?:role|user|group|tablespace) '),

@@ -54,7 +54,8 @@ function readingSetting(statement: Statement): string | null {
     if (name === 'names') return 'SET NAMES';
     if (name !== 'client_encoding' && name !== 'standard_conforming_strings') continue;
     const text = statement.string(3, 'utf8') ?? statement.name(3, 'utf8');
-    const plain = statement.is(0, 'set') && at === 1 && statement.count === 4 && (statement.is(2, '=') || statement.is(2, 'to'));
+    const plain =
+      statement.is(0, 'set') && at === 1 && statement.count === 4 && (statement.is(2, '=') || statement.is(2, 'to'));
     if (!plain || text === undefined || statement.kind(1) !== 'word') return `${name} set in a way that no dump does`;
     if (name === 'client_encoding' && !isSafeEncoding(text)) return `client_encoding ${text.slice(0, 40)}`;
     if (name === 'standard_conforming_strings' && text !== 'on' && text !== 'off')
@@ -74,9 +75,9 @@ const keepsExpressions =
 
 function onTheServer(statement: Statement, subject: Subject | null): string | null {
   const shape = statement.shape();
-  if (/^ alter system /.test(shape)) return 'ALTER SYSTEM';
-  if (/^ load /.test(shape)) return 'LOAD';
-  if (/^ import foreign schema /.test(shape)) return 'IMPORT FOREIGN SCHEMA';
+  if (shape.startsWith(' alter system ')) return 'ALTER SYSTEM';
+  if (shape.startsWith(' load ')) return 'LOAD';
+  if (shape.startsWith(' import foreign schema ')) return 'IMPORT FOREIGN SCHEMA';
   switch (subject) {
     case 'copy':
       return statement.copiesIn ? null : copyOnServer(statement);
@@ -148,11 +149,13 @@ function beyondForm(statement: Statement, subject: Subject): string | null {
     case 'setting':
       return plainConfig(statement) ? null : 'set_config of something that no dump sets';
     case 'refresh':
-      return statement.is(2, 'view') && !/ concurrently /.test(shape) ? null : 'REFRESH MATERIALIZED VIEW CONCURRENTLY';
+      return statement.is(2, 'view') && !shape.includes(' concurrently ')
+        ? null
+        : 'REFRESH MATERIALIZED VIEW CONCURRENTLY';
     case 'definition':
       if (/^ create (?:unlogged |foreign )?table /.test(shape) && findOutermost(statement, ['as'], 2) !== -1)
         return 'CREATE TABLE … AS';
-      if (/^ create materialized view /.test(shape) && !statement.has(statement.count - 3, 'with', 'no', 'data'))
+      if (shape.startsWith(' create materialized view ') && !statement.has(statement.count - 3, 'with', 'no', 'data'))
         return 'CREATE MATERIALIZED VIEW with rows';
       if (/^ alter (?:foreign )?table /.test(shape) && findOutermost(statement, [','], 2) !== -1)
         return 'ALTER TABLE with several changes';

@@ -1,10 +1,10 @@
 import { isAscii } from 'node:buffer';
-import type { DumpFinding } from '../../domain/dump-survey.ts';
+import type { DumpFinding, Selection } from '../../domain/dump-survey.ts';
+import type { Allowance } from '../../domain/manifest.ts';
 import { countFeeds } from './bytes.ts';
 import { isSafeEncoding } from './encodings.ts';
 import { Fence } from './fence.ts';
 import { judge, subjectOf } from './judge.ts';
-import type { LoadableOptions } from './loadable.ts';
 import { readCommand } from './meta.ts';
 import { ReadingState } from './reading-state.ts';
 import { refusal } from './refusal.ts';
@@ -12,6 +12,24 @@ import { Chosen } from './chosen.ts';
 import type { Blank, MetaCommand, Rows, RowsEnd, ScriptVisitor } from './scan.ts';
 import type { Subject } from './forms.ts';
 import type { Statement } from './statement.ts';
+
+export interface LoadableOptions {
+  /** Whose contents they are: a `\connect` to another one is refused. */
+  readonly database: string;
+  /** What may run although a dump doesn't usually hold it. */
+  readonly allow: readonly Allowance[];
+  /** The catalog vouches for the bytes: they are read, and not judged. */
+  readonly trusted?: boolean;
+  /** Every definition, and only the rows of these; without what needs the other rows. */
+  readonly selection?: Selection;
+  /** For a psql that knows fences: everything comes inside one, so that psql itself refuses any command of its own. */
+  readonly restrictKey?: string;
+  /** Of the first byte in the whole file, for messages; 1. */
+  readonly firstLine?: number;
+}
+
+/** In bytes: copied rather than written on its own. */
+const smallPiece = 16 * 1024;
 
 const lineFeeds = Buffer.alloc(4096, '\n');
 
@@ -37,11 +55,21 @@ export class LoadableScript implements ScriptVisitor {
     if (options.selection !== undefined) this.#chosen = new Chosen(options.selection);
   }
 
-  /** What has been let through since the last time. */
+  /** What has been let through since the last time; small pieces together. */
   *take(): Generator<Uint8Array> {
     const out = this.#out;
     this.#out = [];
-    yield* out;
+    let small: Uint8Array[] = [];
+    for (const piece of out) {
+      if (piece.length < smallPiece) {
+        small.push(piece);
+        continue;
+      }
+      if (small.length > 0) yield Buffer.concat(small);
+      small = [];
+      yield piece;
+    }
+    if (small.length > 0) yield Buffer.concat(small);
   }
 
   /** Null: nothing is missing at the end. */
@@ -61,7 +89,8 @@ export class LoadableScript implements ScriptVisitor {
     if (command.kind === 'connect' && command.database !== this.#options.database)
       this.#refuse({ needs: 'never', what: `a \\connect to another database ('${command.database}')`, line });
     if (command.kind === 'encoding') {
-      if (!isSafeEncoding(command.encoding)) this.#refuse({ needs: 'never', what: `\\encoding ${command.encoding}`, line });
+      if (!isSafeEncoding(command.encoding))
+        this.#refuse({ needs: 'never', what: `\\encoding ${command.encoding}`, line });
       this.#state.encoding = command.encoding;
     }
     this.#feeds += countFeeds(bytes, 0, bytes.length);
@@ -119,7 +148,8 @@ export class LoadableScript implements ScriptVisitor {
         if (this.#inPrelude && statement.has(0, 'create', 'or', 'replace', 'view')) return false;
         this.#inPrelude = false;
         // template0 has it.
-        if (statement.has(0, 'create', 'schema') && statement.name(statement.count - 1, 'utf8') === 'public') return false;
+        if (statement.has(0, 'create', 'schema') && statement.name(statement.count - 1, 'utf8') === 'public')
+          return false;
         break;
       }
       default:

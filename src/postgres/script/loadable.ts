@@ -1,23 +1,8 @@
-import type { Selection } from '../../domain/dump-survey.ts';
 import { HoldfastError } from '../../domain/errors.ts';
-import type { Allowance } from '../../domain/manifest.ts';
-import { LoadableScript } from './loadable-script.ts';
+import { LoadableScript, type LoadableOptions } from './loadable-script.ts';
 import { Scanner } from './scan.ts';
 
-export interface LoadableOptions {
-  /** Whose contents they are: a `\connect` to another one is refused. */
-  readonly database: string;
-  /** What may run although a dump doesn't usually hold it. */
-  readonly allow: readonly Allowance[];
-  /** The catalog vouches for the bytes: they are read, and not judged. */
-  readonly trusted?: boolean;
-  /** Every definition, and only the rows of these; without what needs the other rows. */
-  readonly selection?: Selection;
-  /** For a psql that knows fences: everything comes inside one, so that psql itself refuses any command of its own. */
-  readonly restrictKey?: string;
-  /** Of the first byte in the whole file, for messages; 1. */
-  readonly firstLine?: number;
-}
+export type { LoadableOptions };
 
 /**
  * What of one database's contents may be fed to `psql -d <a fresh copy of template0>`. Every statement is read and

@@ -10,7 +10,9 @@ export type Command =
 
 /** Reads a line that begins with a backslash. Pure; nothing may stand behind what a dump writes. */
 export function readCommand(bytes: Uint8Array): Command {
-  const text = decodeText(bytes, 'utf8').replace(/\r?\n$/, '').replace(/\r$/, '');
+  const text = decodeText(bytes, 'utf8')
+    .replace(/\r?\n$/, '')
+    .replace(/\r$/, '');
   const fence = /^\\(restrict|unrestrict) ([A-Za-z0-9]+)$/.exec(text);
   if (fence) return { kind: fence[1] === 'restrict' ? 'restrict' : 'unrestrict', key: fence[2] ?? '' };
   const encoding = /^\\encoding ([A-Za-z0-9_-]+)$/.exec(text)?.[1];

@@ -43,6 +43,8 @@ export class PropertiesTold {
       case 'grant':
       case 'revoke':
         this.#grant(statement, encoding, user);
+        return;
+      default:
     }
   }
 
@@ -103,7 +105,8 @@ export class PropertiesTold {
     let at = 3;
     if (statement.is(at, 'with')) at += 1;
     if (statement.has(at, 'owner', 'to')) this.#owner = statement.name(at + 2, encoding) ?? this.#owner;
-    else if (statement.has(at, 'set', 'tablespace')) this.#options.set('tablespace', valueAt(statement, at + 2, encoding));
+    else if (statement.has(at, 'set', 'tablespace'))
+      this.#options.set('tablespace', valueAt(statement, at + 2, encoding));
     else if (statement.is(at, 'set')) this.#set(statement, encoding, at, null);
     else if (statement.has(at, 'connection', 'limit')) this.#option(statement, encoding, 'connection_limit', at + 2);
     else if (statement.is(at, 'is_template')) this.#option(statement, encoding, 'is_template', at + 1);
@@ -160,7 +163,8 @@ export class PropertiesTold {
           const had = privileges.some((other) => same(other) && other.grantor === grantor && other.grantable);
           privileges = privileges.filter((other) => !(same(other) && other.grantor === grantor));
           privileges.push({ grantor, grantee, privilege, grantable: grantable || had });
-        } else if (optionOnly) privileges = privileges.map((other) => (same(other) ? { ...other, grantable: false } : other));
+        } else if (optionOnly)
+          privileges = privileges.map((other) => (same(other) ? { ...other, grantable: false } : other));
         else privileges = privileges.filter((other) => !same(other));
       }
     }

@@ -20,7 +20,12 @@ export class RolesTold {
     }
     const isRole = statement.is(1, 'role') || statement.is(1, 'user') || statement.is(1, 'group');
     if (!isRole || !(statement.is(0, 'create') || statement.is(0, 'alter'))) return;
-    const known = this.#roles.get(name) ?? { name, superuser: false, canLogin: statement.is(1, 'user'), replicates: false };
+    const known = this.#roles.get(name) ?? {
+      name,
+      superuser: false,
+      canLogin: statement.is(1, 'user'),
+      replicates: false,
+    };
     if (statement.is(0, 'alter') && (statement.is(3, 'set') || statement.is(3, 'in'))) return;
     const words = new Set<string>();
     for (let at = 3; at < statement.count; at += 1) words.add(statement.word(at) ?? '');

@@ -136,8 +136,11 @@ export class Scanner {
     const line = String(this.#line);
     if (this.#inRows) return `the rows of a table that begin before line ${line} have no end`;
     if (this.#open === 'line comment') this.#closeComment(this.#length);
-    else if (this.#open !== 'nothing')
-      return `it ends inside ${openNames[this.#open]}, in the statement or comment that begins in line ${line}`;
+    else if (this.#open !== 'nothing') {
+      const begun = String(this.#lineAt(this.#openStart));
+      if (this.#tokens.count === 0) this.#emitBlank(this.#openStart);
+      return `it ends inside ${openNames[this.#open]} that begins in line ${begun}`;
+    }
     if (this.#tokens.count > 0 || this.#endingLine)
       return `it ends in the middle of the statement that begins in line ${line}`;
     this.#emitBlank(this.#length);

@@ -45,7 +45,10 @@ export class Sections {
     const text = comment.text.trimEnd();
     const before = this.#before;
     this.#before = comment;
-    const begins = before !== undefined && /^--\r?$/.test(before.text) && before.line === comment.line - 1 ? before.offset : comment.offset;
+    const begins =
+      before !== undefined && /^--\r?$/.test(before.text) && before.line === comment.line - 1
+        ? before.offset
+        : comment.offset;
     if (text === marks.cluster) this.isCluster ||= this.list.length === 0;
     else if (text === marks.clusterEnd) this.#endCluster(begins);
     else if (text === marks.end) this.#end();

@@ -37,11 +37,9 @@ export async function surveyDump(plain: AsyncIterable<Uint8Array>, options: Surv
   for await (const chunk of plain) {
     options.signal.throwIfAborted();
     digests.update(chunk);
-    if (unread === null) {
-      unread = readable(script, () => {
-        scanner.push(chunk);
-      });
-    }
+    unread ??= readable(script, () => {
+      scanner.push(chunk);
+    });
     cutParts(script, digests, labels);
     digests.settle(unread === null ? Math.max(0, script.position - margin) : digests.length);
     options.onProgress?.(digests.length);
@@ -100,7 +98,10 @@ function readable(script: SurveyScript, read: () => void): string | null {
     return null;
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.type !== 'DumpRefused') throw error;
-    script.refuse(error.message.replace(/^the dump can't be read beyond line \d+: /, 'something unreadable: '), Number(/line (\d+)/.exec(error.message)?.[1] ?? 0));
+    script.refuse(
+      error.message.replace(/^the dump can't be read beyond line \d+: /, 'something unreadable: '),
+      Number(/line (\d+)/.exec(error.message)?.[1] ?? 0),
+    );
     return error.message;
   }
 }

@@ -112,7 +112,7 @@ describe('one database that fails', () => {
       let go: (() => void) | undefined;
       const begun = new Promise<void>((resolve) => (go = resolve));
       const { open } = interruptedBy(() => begun);
-      const dumping = archivesOf(server, kept, {
+      const dump = await archivesOf(server, kept, {
         ...(open === undefined ? {} : { open }),
         lockTimeoutMs: 50,
         onProgress: ({ databasesDone }) => {
@@ -120,7 +120,6 @@ describe('one database that fails', () => {
           if (databasesDone === 5) go?.();
         },
       });
-      const dump = await dumping;
       expect(recordOf(dump, 'aside')).toMatchObject({
         status: 'failed',
         reason: expect.stringMatching(/waited for a table's lock/),

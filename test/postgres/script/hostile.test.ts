@@ -39,18 +39,18 @@ const dangerous: readonly (readonly [what: string, script: string])[] = [
     `SET standard_conforming_strings = off;\nSELECT 'a\\'' ; \\! MARK\n-- ' ;\n`,
   ],
   ['a change of strings on one line', `SET standard_conforming_strings = off; SELECT 'a\\' \\! MARK\n';\n`],
-  [
-    'a command behind a text that goes on in the next line',
-    `SELECT E'a'\n'b\\' \\! MARK\n', 'c';\n`,
-  ],
+  ['a command behind a text that goes on in the next line', `SELECT E'a'\n'b\\' \\! MARK\n', 'c';\n`],
   ['a command between two dollar quotes', 'SELECT $a$ $b$ $a$; \\! MARK\n-- $b$\n'],
   ['a command behind a number with a letter', `SELECT 1E'\\' \\! MARK\n--';\n`],
   ['\\; and a command', 'SELECT 1\\; SELECT 2; \\! MARK\n'],
   ['COPY to a program', `COPY (SELECT 1) TO PROGRAM 'MARK';\n`],
   ['COPY from a program', `${table}COPY public.t FROM PROGRAM 'MARK';\n`],
-  ['COPY from a program, hidden in a body that has ended',
-    `${table}CREATE FUNCTION public.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1 AS begin; END; COPY public.t FROM PROGRAM 'MARK'; SELECT 1 AS end;\n`],
-  ['a command uncovered by a setting that a default changes',
+  [
+    'COPY from a program, hidden in a body that has ended',
+    `${table}CREATE FUNCTION public.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1 AS begin; END; COPY public.t FROM PROGRAM 'MARK'; SELECT 1 AS end;\n`,
+  ],
+  [
+    'a command uncovered by a setting that a default changes',
     `CREATE FUNCTION public.off() RETURNS text LANGUAGE sql AS $$ SELECT set_config('standard_conforming_strings', 'off', false) $$;
 CREATE TABLE public.trap (a text, b text DEFAULT public.off());
 COPY public.trap (a) FROM stdin;
@@ -58,8 +58,10 @@ x
 \\.
 COMMENT ON TABLE public.trap IS 'a\\''; \\! MARK
 --';
-`],
-  ['a command uncovered by an encoding that a default changes',
+`,
+  ],
+  [
+    'a command uncovered by an encoding that a default changes',
     `CREATE FUNCTION public.sj() RETURNS text LANGUAGE sql AS $$ SELECT set_config('client_encoding', 'SJIS', false) $$;
 CREATE TABLE public.trap (a text, b text DEFAULT public.sj());
 COPY public.trap (a) FROM stdin;
@@ -67,7 +69,8 @@ x
 \\.
 COMMENT ON TABLE public.trap IS '\u00e0' || ' \\! MARK
 ';
-`],
+`,
+  ],
 ];
 
 describe('what a forged dump tries', () => {
@@ -92,7 +95,12 @@ describe('what a forged dump tries', () => {
     const psqlMark = join('/tmp', `holdfast-mark-${String(process.pid)}-${database}`);
     const bytes = await script(`touch ${psqlMark}`);
     await new Promise<void>((resolve) => {
-      const env = { PATH: process.env['PATH'], PGHOST: server.socketDir, PGPORT: String(server.port), PGUSER: 'postgres' };
+      const env = {
+        PATH: process.env['PATH'],
+        PGHOST: server.socketDir,
+        PGPORT: String(server.port),
+        PGUSER: 'postgres',
+      };
       const args = ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', database, '-f', '-'];
       const child = execFile(join(server.binDir, 'psql'), args, { env, cwd: scratch }, () => {
         resolve();
@@ -125,7 +133,8 @@ describe('what a forged dump tries', () => {
   it('would leave its mark without the reader', async () => {
     const harmless: string[] = [];
     for (const [what, script] of dangerous) {
-      if (!(await leavesMark((mark) => Promise.resolve(Buffer.from(script.replaceAll('MARK', mark)))))) harmless.push(what);
+      if (!(await leavesMark((mark) => Promise.resolve(Buffer.from(script.replaceAll('MARK', mark))))))
+        harmless.push(what);
     }
     // psql has been mended there: CVE-2026-18408.
     const mended = ['backquotes behind \\unrestrict', 'a second command on the line of a fence'];
@@ -134,7 +143,8 @@ describe('what a forged dump tries', () => {
 
   it('is kept from any command by a fence of ours, even if the reader were wrong', async () => {
     for (const script of ['\\! MARK\n', 'SELECT 1; \\! MARK\n', '\\unrestrict other\n\\! MARK\n']) {
-      const fenced = (mark: string) => Promise.resolve(Buffer.from(`\\restrict ours\n${script.replaceAll('MARK', mark)}`));
+      const fenced = (mark: string) =>
+        Promise.resolve(Buffer.from(`\\restrict ours\n${script.replaceAll('MARK', mark)}`));
       expect(await leavesMark(fenced)).toBe(false);
     }
   });
@@ -159,7 +169,10 @@ describe('what a forged dump tries', () => {
 
 describe('what only looks like a command', () => {
   const data: readonly (readonly [what: string, script: string])[] = [
-    ['a \\connect in a function body', `CREATE FUNCTION public.f() RETURNS text LANGUAGE plpgsql AS $_$\n\\connect evil\n\\! id\n$_$;\n`],
+    [
+      'a \\connect in a function body',
+      `CREATE FUNCTION public.f() RETURNS text LANGUAGE plpgsql AS $_$\n\\connect evil\n\\! id\n$_$;\n`,
+    ],
     ['a \\connect in rows', `${copy}\\connect evil\n\\\\.\n\\.x\n\\. \n \\.\n\\! id\n\\.\n`],
     ['commands in a text', `COMMENT ON TABLE t IS 'x\n\\! id\n';\n`],
     ['commands in a comment', `/* \\! id /* \\! id */ \\! id */ -- \\! id\nCOMMENT ON TABLE t IS 'x';\n`],
@@ -171,7 +184,8 @@ describe('what only looks like a command', () => {
 
   it.each(data)('%s is data', async (_what, script) => {
     expect(await refused(script)).toBeUndefined();
-    for (const chunk of [1, 3]) expect((await passed(Buffer.from(script), {}, chunk)).equals(await passed(Buffer.from(script)))).toBe(true);
+    for (const chunk of [1, 3])
+      expect((await passed(Buffer.from(script), {}, chunk)).equals(await passed(Buffer.from(script)))).toBe(true);
   });
 
   it('passes on what it was given, without what it leaves out', async () => {

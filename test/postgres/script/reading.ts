@@ -30,7 +30,11 @@ export const survey = (bytes: Uint8Array, options: Partial<SurveyOptions> = {}, 
   surveyDump(stored(bytes, undefined, chunk), { signal: new AbortController().signal, countRows: true, ...options });
 
 /** What comes out of `loadable`, as a whole. */
-export async function passed(bytes: Uint8Array, options: Partial<LoadableOptions> = {}, chunk?: number): Promise<Buffer> {
+export async function passed(
+  bytes: Uint8Array,
+  options: Partial<LoadableOptions> = {},
+  chunk?: number,
+): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   const wishes = { database: 'app', allow: [], ...options };
   for await (const piece of loadable(stored(bytes, undefined, chunk), wishes)) chunks.push(Buffer.from(piece));
@@ -38,7 +42,10 @@ export async function passed(bytes: Uint8Array, options: Partial<LoadableOptions
 }
 
 /** Why it is refused; undefined: it passes. */
-export async function refused(script: string | Buffer, options: Partial<LoadableOptions> = {}): Promise<string | undefined> {
+export async function refused(
+  script: string | Buffer,
+  options: Partial<LoadableOptions> = {},
+): Promise<string | undefined> {
   return passed(Buffer.from(script), options).then(
     () => undefined,
     (error: unknown) => {

@@ -106,7 +106,13 @@ describe.each([
 
   it('keeps every definition and only the chosen rows', async () => {
     const bytes = await dumpBytes(server, 'pg_dump', 'nasty');
-    const selection = { schemas: [], tables: [['s', 'parts'], ['public', 'wide']] as const };
+    const selection = {
+      schemas: [],
+      tables: [
+        ['s', 'parts'],
+        ['public', 'wide'],
+      ] as const,
+    };
     for (const wishes of [{ trusted: true }, {}]) {
       const target = await empty();
       const options = { database: 'nasty', allow: [], selection, ...wishes };
@@ -129,7 +135,8 @@ describe.each([
   it('gives out the same in whatever pieces it comes', async () => {
     const bytes = await dumpBytes(server, 'pg_dump', 'nasty', '--create', '--clean');
     const whole = await passed(bytes, { database: 'nasty' }, bytes.length);
-    for (const chunk of [1, 7, 1000]) expect((await passed(bytes, { database: 'nasty' }, chunk)).equals(whole)).toBe(true);
+    for (const chunk of [1, 7, 1000])
+      expect((await passed(bytes, { database: 'nasty' }, chunk)).equals(whole)).toBe(true);
     expect(whole.toString().split('\n').length).toBe(bytes.toString().split('\n').length);
   });
 });
