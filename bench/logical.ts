@@ -18,29 +18,29 @@ import { figure, type Figure } from './table.ts';
 const smallMegabytes = 164;
 const bigMegabytes = 1640;
 
-const identity = (turn: number): RunIdentity => ({
+export const identity = (turn: number): RunIdentity => ({
   workflowId: `bench-${String(turn)}`,
   firstExecutionRunId: 'bench',
   short: `0000000${String(turn)}`.slice(-8),
 });
 
 /** From nothing to a manifest. */
-async function backUp({ deps, config, work }: Stage, turn: number): Promise<string> {
-  const spec = backupSpec(config, { policy: 'all' });
+export async function backUp({ deps, config, work }: Stage, turn: number, policy = 'all'): Promise<string> {
+  const spec = backupSpec(config, { policy });
   const run = identity(turn);
   const taken = await takeBackup(deps, { spec, run, startedAt: new Date().toISOString(), turn: 1, attempt: 1 }, work);
   const { manifestKey } = await commitBackup(deps, { spec, run, taken }, work);
   return manifestKey;
 }
 
-async function openFilled(): Promise<Stage> {
+export async function openFilled(): Promise<Stage> {
   const stage = await openStage(15);
   await fill(stage.server, 'small', smallMegabytes);
   await fill(stage.server, 'big', bigMegabytes);
   return stage;
 }
 
-async function close({ server, directory }: Stage): Promise<void> {
+export async function close({ server, directory }: Stage): Promise<void> {
   await server.stop('immediate');
   await rm(dirname(directory), { recursive: true, force: true });
 }

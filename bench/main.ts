@@ -8,9 +8,12 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { restoreOfAll } from './archives.ts';
 import { emptyCluster } from './empty-cluster.ts';
+import { foreignDump } from './foreign.ts';
 import { logicalBackup, oneDatabase } from './logical.ts';
 import { workerMemory } from './memory.ts';
+import { backupToS3 } from './s3.ts';
 import { printTable, type Figure } from './table.ts';
 
 const { values } = parseArgs({
@@ -26,7 +29,11 @@ const groups: readonly { readonly names: string; readonly measure: () => Promise
   { names: 'backup pg_dumpall', measure: () => logicalBackup(repeat) },
   { names: 'one database restore', measure: () => oneDatabase(repeat) },
   { names: 'empty cluster', measure: () => emptyCluster(repeat) },
-  { names: 'memory', measure: workerMemory },
+  { names: 'S3 backup', measure: () => backupToS3(repeat) },
+  { names: 'archives all restore', measure: () => restoreOfAll(repeat) },
+  { names: 'foreign dump', measure: () => foreignDump(repeat) },
+  { names: 'memory', measure: () => workerMemory() },
+  { names: 'memory of S3', measure: () => workerMemory('s3') },
 ];
 
 const figures: Figure[] = [];

@@ -3,13 +3,16 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { S3Server } from '../parts/s3-server.ts';
 import { makeScratch } from '../parts/scratch.ts';
 import { startPostgres, type PostgresMajor, type PostgresServer } from '../parts/postgres-server.ts';
 import type { Dependencies } from '../src/activities/dependencies.ts';
 import type { Working } from '../src/activities/working.ts';
-import { parseConfig, type Config } from '../src/domain/config.ts';
+import { parseConfig, type Config, type SecretReference } from '../src/domain/config.ts';
 import { findTool } from '../src/process/environment.ts';
-import { openRepository } from '../src/storage/open.ts';
+import { initialiseRepository, openRepository } from '../src/storage/open.ts';
+import type { Repository } from '../src/storage/repository.ts';
+import { repositorySpec } from '../src/domain/specs.ts';
 import { initialiseDirectory } from '../src/storage/initialise.ts';
 import { findCompressors } from '../src/streams/compress.ts';
 
@@ -55,7 +58,7 @@ export interface Stage {
 }
 
 /** A server, a repository and dependencies as a worker has them. */
-export async function openStage(major: PostgresMajor): Promise<Stage> {
+export async function openStage(major: PostgresMajor, s3?: S3Server): Promise<Stage> {
   const server = await startPostgres({ major, settings });
   const directory = join(await makeScratch('bench'), 'backup');
   await mkdir(directory);
@@ -63,9 +66,23 @@ export async function openStage(major: PostgresMajor): Promise<Stage> {
   const { host, port } = server;
   const config = parseConfig({
     installation: 'bench',
-    repositories: { nas: { directory } },
+    repositories: { nas: { directory }, ...(s3 === undefined ? {} : { s3: { s3: s3Section(s3) } }) },
     clusters: { bench: { server: { host, port, password: { env: 'PASSWORD' }, sslmode: 'disable' } } },
-    policies: { all: { cluster: 'bench', method: 'pg_dumpall', repository: 'nas' } },
+    policies: {
+      all: { cluster: 'bench', method: 'pg_dumpall', repository: 'nas' },
+      archives: { cluster: 'bench', method: 'pg_dump', repository: 'nas', prefix: 'archives' },
+      foreign: {
+        cluster: 'bench',
+        method: 'pg_dumpall',
+        repository: 'nas',
+        prefix: 'foreign',
+        path: 'left',
+        adopt: { pattern: '*' },
+      },
+      ...(s3 === undefined
+        ? {}
+        : { offsite: { cluster: 'bench', method: 'pg_dumpall', repository: 's3', prefix: 'offsite' } }),
+    },
     tools: { postgres: { [String(major)]: server.binDir } },
   });
   const path = process.env['PATH'] ?? '';
@@ -77,14 +94,39 @@ export async function openStage(major: PostgresMajor): Promise<Stage> {
       giveBack: () => Promise.resolve(),
     },
     isServed: () => Promise.resolve(true),
-    openRepository: (spec) => openRepository(spec, () => Promise.resolve(server.password)),
+    openRepository: opener(s3),
     compressors: await findCompressors((name) => findTool(name, path), new AbortController().signal),
     scratch: join(directory, '..', 'scratch'),
     toolPlaces: ({ tools }) => ({ configured: tools.postgres, path }),
     secret: () => Promise.resolve(server.password),
     failpoint: () => Promise.resolve(),
   };
+  if (s3 !== undefined)
+    await initialiseRepository(
+      repositorySpec(config, 's3'),
+      ({ env }) => Promise.resolve(env === 'ID' ? s3.accessKeyId : s3.secretAccessKey),
+      { now: new Date() },
+    );
   return { server, directory, config, deps, work: { signal: new AbortController().signal, report: () => undefined } };
+}
+
+const s3Section = ({ bucket, endpoint, region }: S3Server) => ({
+  bucket,
+  endpoint,
+  region,
+  credentials: { accessKeyId: { env: 'ID' }, secretAccessKey: { env: 'SECRET' } },
+});
+
+/** The same repository for the same place, as a worker has it. */
+function opener(s3: S3Server | undefined): Dependencies['openRepository'] {
+  const opened = new Map<string, Repository>();
+  const readSecret = ({ env }: SecretReference) =>
+    Promise.resolve((env === 'ID' ? s3?.accessKeyId : s3?.secretAccessKey) ?? '');
+  return (spec) => {
+    const repository = opened.get(spec.name) ?? openRepository(spec, readSecret);
+    opened.set(spec.name, repository);
+    return repository;
+  };
 }
 
 /** Runs a line of shell with the server's own tools first on PATH; seconds. Every process of a pipe has to succeed. */

@@ -13,6 +13,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { startWorld, type World } from '../parts/world.ts';
 import type { PostgresServer } from '../parts/postgres-server.ts';
 import type { Progress } from '../src/domain/run.ts';
+import { leaveDump } from '../parts/left-dump.ts';
 
 const into = fileURLToPath(new URL('../test/replay/histories/', import.meta.url));
 const wanted = process.argv.slice(2);
@@ -25,7 +26,11 @@ try {
   const policy = { cluster: 'main', method: 'pg_dumpall', repository: 'nas', keep: { last: 1 } };
   const configure = (expiresAfter: string) =>
     world.configure({
-      policies: { daily: policy, partial: { ...policy, keep: { last: 9 }, lockTimeout: '1s' } },
+      policies: {
+        archives: { ...policy, method: 'pg_dump', prefix: 'archives' },
+        daily: { ...policy, adopt: { path: 'left', pattern: '*.sql' } },
+        partial: { ...policy, keep: { last: 9 }, lockTimeout: '1s' },
+      },
       approvals: { restore: { expiresAfter } },
     });
   await configure('1h');
@@ -47,6 +52,12 @@ try {
   await configure('1h');
   await decided('restore-cluster', { cluster: 'main', onto: 'bare' }, ['approve']);
   await keep('cluster', 'cluster/bare');
+  await toTheEnd('backup-archives', 'backup', { policy: 'archives' });
+  await decided('restore-schema', { ...restore, tables: ['public.results'], intoSchema: 'rescued' }, []);
+  for (const name of ['old', 'older'])
+    await leaveDump(main, join(world.repository, 'left', `${name}.sql`), 'pg_dump --create gatus');
+  await toTheEnd('adopt', 'adopt', { policy: 'daily', dump: 'old', by: 'alice', reason: 'recorded' });
+  await decided('restore-foreign', { ...restore, backup: 'older', into: 'older', foreign: true }, ['approve']);
 } finally {
   await world.stop();
 }

@@ -15,6 +15,9 @@ export function debianPackagesMissing(purpose) {
   if (purpose !== 'demo') {
     wanted.push(
       ['mmdebstrap', findProgram('mmdebstrap') !== undefined],
+      ['strace', findProgram('strace') !== undefined],
+      ['e2fsprogs', findProgram('mkfs.ext4') !== undefined],
+      ['perl', findProgram('perl') !== undefined],
       ['debian-archive-keyring', existsSync('/usr/share/keyrings/debian-archive-keyring.gpg')],
     );
   }

@@ -61,6 +61,8 @@ export interface Loading {
   readonly database: string;
   readonly oid: number;
   readonly part: Part;
+  /** What the database took on its server; 0: unknown. */
+  readonly databaseBytes: number;
   /** undefined: everything. */
   readonly selection: Selection | undefined;
   readonly onProgress: (bytes: number) => void;
@@ -117,7 +119,7 @@ export function judged(
 
 async function loadFromArchive(source: Source, loading: Loading): Promise<LoadReport> {
   const { manifest, compressors, scratch, owner, signal, repository } = source;
-  const { part, selection, onProgress, ...target } = loading;
+  const { part, selection, databaseBytes, onProgress, ...target } = loading;
   if (manifest.origin !== undefined) refuseFlawedReader(target.tools, manifest.origin.allow, part.object);
   const archive = await localArchive({
     ...{ repository, part, compressors, scratch, owner, signal },
@@ -130,6 +132,7 @@ async function loadFromArchive(source: Source, loading: Loading): Promise<LoadRe
       jobs: restoreJobs,
       dumpVersion: dumpVersionOf(manifest),
       ...(selection === undefined ? {} : { selection }),
+      ...(databaseBytes === 0 ? {} : { databaseBytes }),
       signal,
       onProgress,
     });

@@ -2,7 +2,7 @@ import type { Dependencies } from './dependencies.ts';
 import { withTypedFailures } from './failures.ts';
 import { planRestore, type PlanInput } from './plan-restore.ts';
 import { pruneBackups, type PruneInput } from './prune-backups.ts';
-import { moveIntoSchema } from './move-into-schema.ts';
+import { dropExtracted, moveIntoSchema } from './move-into-schema.ts';
 import { controlActivities as namesAndLeases } from './resolve.ts';
 import { abandonCluster, finishCluster, restoreCluster } from './restore-cluster.ts';
 import { dropCopy, loadCopy, nameCopy, verifyCopy, type CopyInput } from './restore-copy.ts';
@@ -63,6 +63,7 @@ export const siteActivities = (deps: Dependencies) =>
     nameCopy: (input: CopyInput & { readonly oid: number }) =>
       working('name', (work) => nameCopy(deps, input, input.oid, work)),
     dropCopy: (input: CopyInput) => working('drop the copy', () => dropCopy(deps, input)),
+    dropExtracted: (input: CopyInput) => working('drop the schema', (work) => dropExtracted(deps, input, work)),
     finishCluster: (input: CopyInput) => working('finish', () => finishCluster(deps, input)),
     abandonCluster: (input: CopyInput) => working('abandon', () => abandonCluster(deps, input)),
     swap: (input: SwapActivityInput) => working('swap', (work) => swap(deps, input, work)),

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../domain/errors.ts';
 import { assertSameTarget } from '../domain/specs.ts';
+import { dropSchema } from '../postgres/extract/drop.ts';
 import { moveIntoSchema as extractSchema, type ExtractReport } from '../postgres/extract/move.ts';
 import { withSession } from '../postgres/connection.ts';
 import { findTools } from '../postgres/tools.ts';
@@ -40,4 +41,17 @@ export async function moveIntoSchema(
     },
     failpoint: (name) => deps.failpoint(`extract:${name}`),
   });
+}
+
+/** Drops the schema that this run made, if it got so far; what others have made of it meanwhile stays. */
+export async function dropExtracted(
+  deps: Dependencies,
+  { spec, planned, run }: CopyInput,
+  { signal }: Pick<Working, 'signal'>,
+): Promise<void> {
+  const { schema, target } = planned.plan.facts;
+  const { database, liveOid } = target;
+  if (schema === undefined || database === null || liveOid === null) return;
+  const server = await serverOf(deps, spec.target);
+  await dropSchema({ server, live: { name: database, oid: liveOid }, schema, run: run.short, signal });
 }

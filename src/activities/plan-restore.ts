@@ -278,7 +278,7 @@ const sourceFacts = (repository: RepositorySpec, manifest: Manifest): RestoreFac
 const originFacts = ({ kind, by, reason, findings, allow }: Origin) => ({ kind, by, reason, findings, allow });
 
 /** undefined: all of it. */
-export function selectionOf({ tables, schemas }: RestoreArgument): Selection | undefined {
+function selectionOf({ tables, schemas }: RestoreArgument): Selection | undefined {
   if (tables === undefined && schemas === undefined) return undefined;
   return { schemas: schemas ?? [], tables: (tables ?? []).map(({ schema, table }) => [schema, table] as const) };
 }

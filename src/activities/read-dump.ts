@@ -68,7 +68,7 @@ export async function readDump(
   const objects: StoredObject[] = [];
   for (const key of keys) {
     const meter = new Meter();
-    for await (const chunk of metered(repository.read(key, undefined, signal), meter, onStored)) void chunk;
+    await drained(metered(repository.read(key, undefined, signal), meter, onStored));
     objects.push({ key, bytes: meter.bytes, sha256: meter.digest() });
   }
   const survey = await surveyArchive(
@@ -187,6 +187,10 @@ function formatOf({ key }: ForeignDump, bytes: Buffer): PartFormat {
   if (bytes.subarray(257, 262).toString('latin1') !== 'ustar') return 'plain';
   // pg_dump's own tar begins with its table of contents; a tar of its directory format may begin with the directory.
   return bytes.subarray(0, 8).toString('latin1') === 'toc.dat\0' ? 'tar' : 'directory-tar';
+}
+
+async function drained(body: AsyncIterator<unknown>): Promise<void> {
+  while ((await body.next()).done !== true);
 }
 
 async function* metered(

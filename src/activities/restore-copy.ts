@@ -7,7 +7,7 @@ import type { CopyReport } from '../domain/plan.ts';
 import { copyReport } from '../domain/restore-report.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { RestoreSpec } from '../domain/specs.ts';
-import { quoteIdent, type Server, type Session } from '../postgres/connection.ts';
+import { quoteIdent, withSession, type Server, type Session } from '../postgres/connection.ts';
 import { connectBeside, createCopy, dropCopy as dropOwnCopy, markLoaded } from '../postgres/restore/beside.ts';
 import { publishCopy } from '../postgres/restore/publish.ts';
 import { analyzeDatabase } from '../postgres/restore/analyze.ts';
@@ -75,6 +75,7 @@ export async function loadCopy(
       database: copyName,
       oid: copy.oid,
       part: content,
+      databaseBytes: record.bytes,
       selection: planned.plan.facts.selection,
       onProgress: (bytes) => {
         report({ doing: `loading ${record.name}`, bytes, totalBytes: content.within?.length ?? content.length });
@@ -118,7 +119,7 @@ export async function verifyCopy(
   const found = await verifyDatabase({
     server,
     database: copyName,
-    record: expectedOf(record, planned.plan.facts.selection),
+    record: await expectedIn(server, copyName, record, planned.plan.facts.selection),
     // A dump that others made doesn't tell of everything that it holds.
     othersMayBeThere: manifest.origin !== undefined,
     sessions,
@@ -128,9 +129,35 @@ export async function verifyCopy(
   return copyReport(found);
 }
 
-/** What the copy should hold: every table, and rows in those that were chosen. */
-function expectedOf(record: DatabaseRecord, selection: Selection | undefined): DatabaseRecord {
-  if (selection === undefined) return record;
+/** What the copy should hold: every table, and rows in those that were chosen, partitions with their table. */
+async function expectedIn(
+  server: Server,
+  database: string,
+  record: DatabaseRecord,
+  chosen: Selection | undefined,
+): Promise<DatabaseRecord> {
+  if (chosen === undefined) return record;
+  const parts = await withSession(server, { database }, (session) =>
+    session.query<{ readonly schema: string; readonly name: string }>(
+      `SELECT n.nspname::text AS schema, c.relname::text AS name
+         FROM json_to_recordset($1::json) AS chosen (schema text, name text)
+         JOIN pg_namespace pn ON pn.nspname = chosen.schema
+         JOIN pg_class p ON p.relnamespace = pn.oid AND p.relname = chosen.name AND p.relkind = 'p',
+         LATERAL pg_partition_tree(p.oid) AS tree
+         JOIN pg_class c ON c.oid = tree.relid JOIN pg_namespace n ON n.oid = c.relnamespace`,
+      [
+        JSON.stringify(
+          record.tables
+            .filter(([schema, name]) => selects(chosen, schema, name))
+            .map(([schema, name]) => ({ schema, name })),
+        ),
+      ],
+    ),
+  );
+  const selection: Selection = {
+    ...chosen,
+    tables: [...chosen.tables, ...parts.map(({ schema, name }) => [schema, name] as const)],
+  };
   const tables = record.tables.map(([schema, name, rows]): DatabaseRecord['tables'][number] => [
     schema,
     name,

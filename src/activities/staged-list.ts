@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { HoldfastError } from '../domain/errors.ts';
 import type { Repository, Staged, StageOwner } from '../storage/repository.ts';
-import type { TakenBackup } from './take-backup.ts';
 
 const listSchema = z.array(z.object({ key: z.string(), token: z.string(), bytes: z.number(), sha256: z.string() }));
 
@@ -19,7 +18,7 @@ export function stageList(
 /** A taken backup's staged objects. ObjectDamaged where their list is gone. */
 export async function stagedObjects(
   repository: Repository,
-  { object, list }: Pick<TakenBackup, 'object' | 'list'>,
+  { object, list }: { readonly object?: Staged; readonly list?: Staged },
 ): Promise<readonly Staged[]> {
   if (object !== undefined) return [object];
   if (list === undefined)

@@ -3,14 +3,7 @@ import type { AdoptArgument } from '../domain/arguments.ts';
 import type { DumpSurvey } from '../domain/dump-survey.ts';
 import { describeDumpFinding } from '../domain/dump-survey.ts';
 import { HoldfastError } from '../domain/errors.ts';
-import {
-  filesOf,
-  findForeign,
-  foreignDumps,
-  foreignManifest,
-  foreignPrefix,
-  type ForeignDump,
-} from '../domain/foreign.ts';
+import { filesOf, findForeign, foreignManifest, type ForeignDump } from '../domain/foreign.ts';
 import { formatBytes, formatCount } from '../domain/format.ts';
 import { joinKey, manifestSuffix, surveyDirectory } from '../domain/ids.ts';
 import type { Allowance, Manifest, Origin, StoredObject } from '../domain/manifest.ts';

@@ -31,8 +31,10 @@ export interface RestoreOptions {
 
 /** Throws InvalidArgument that names the option. */
 export function restoreArgumentOf(options: RestoreOptions, requestedBy: string | undefined): RestoreArgument {
-  const { table: tables, schema: schemas, wait: _, ...members } = options;
-  const given = { ...members, tables, schemas, requestedBy };
+  const { cluster, backup, database, into, onto, table: tables, schema: schemas, intoSchema } = options;
+  const { foreign, allow, properties, missingRoles } = options;
+  const what = { cluster, backup, database, tables, schemas, into, intoSchema, onto, foreign, allow };
+  const given = { ...what, properties, missingRoles, requestedBy };
   const value: unknown = JSON.parse(JSON.stringify(given));
   return checkedArgument(restoreArgument, value, {
     cluster: '--cluster',

@@ -10,6 +10,11 @@ WHAT LIES HERE
   holdfast.json              marks this directory as a repository. While it is
                              missing Holdfast writes and deletes nothing.
   NAME.sql.gz                a backup: SQL text, gzip. What pg_dumpall writes.
+  NAME.globals.sql.gz        a backup of method pg_dump: roles, tablespaces and
+                             every database, empty, with its properties;
+  NAME.DATABASE.dump         and an archive for pg_restore for each database
+  NAME.DATABASE.tar          (.tar: a tar of pg_dump's directory format). The
+                             manifest says which is which.
   NAME.manifest.json         says that NAME is whole, and describes it. A file
                              without a manifest is not a backup of Holdfast: it
                              was never finished, or somebody else put it there.
@@ -49,7 +54,17 @@ one wants --endpoint-url too:
 
      vacuumdb --all --analyze-only
 
+   If it is a backup of method pg_dump, take its globals first, then each archive:
+
+     zcat NAME.globals.sql.gz | psql -X -d postgres > restore.log 2> restore.err
+     export PGOPTIONS='-c default_transaction_read_only=off'
+     pg_restore -j 2 -d gatus NAME.gatus.dump
+     mkdir gatus && tar -xf NAME.gatus.tar -C gatus && pg_restore -j 2 -d gatus gatus
+
 3. RESTORE ONE DATABASE
+   From an archive: createdb -T template0 gatus_restored, then pg_restore into it
+   as above. From NAME.sql.gz:
+
    The file is a sequence of gzip members: roles and tablespaces first, then
    for every database its properties (CREATE DATABASE, settings, privileges)
    and its content. Each can be cut out; the manifest says where it lies:

@@ -163,10 +163,12 @@ async function putIntoSchema(run: RestoreRun, spec: RestoreSpec, planned: Planne
   const { site, cluster } = spec.target;
   const { schema = '', target, source } = planned.plan.facts;
   const moved = await withLease(leaseInput(cluster, 'backup', run.identity), () =>
-    run.journal.step(
-      'put into the schema',
-      () => persist(site, () => movingBytes(site).moveIntoSchema({ spec, planned, oid, run: run.identity })),
-      ({ tables, rows }) => `${formatCount(tables, 'table')}, ${formatCount(rows, 'row')}`,
+    orTakenBack(run, spec, planned, () =>
+      run.journal.step(
+        'put into the schema',
+        () => persist(site, () => movingBytes(site).moveIntoSchema({ spec, planned, oid, run: run.identity })),
+        ({ tables, rows }) => `${formatCount(tables, 'table')}, ${formatCount(rows, 'row')}`,
+      ),
     ),
   );
   run.done.push(
@@ -174,6 +176,31 @@ async function putIntoSchema(run: RestoreRun, spec: RestoreSpec, planned: Planne
     ...moved.notes,
   );
   await dropCopy(run, spec, planned);
+}
+
+/** A schema that was made and found wanting goes again, also when the run is cancelled. */
+async function orTakenBack<T>(
+  run: RestoreRun,
+  spec: RestoreSpec,
+  planned: PlannedRestore,
+  move: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await move();
+  } catch (error) {
+    await CancellationScope.nonCancellable(async () => {
+      try {
+        await run.journal.step('drop the schema', () =>
+          quick(spec.target.site, (at) => at.dropExtracted({ spec, planned, run: run.identity })),
+        );
+      } catch {
+        run.done.push(
+          `left behind: schema ${planned.plan.facts.schema ?? ''}, if it was made; it could not be dropped`,
+        );
+      }
+    });
+    throw error;
+  }
 }
 
 /** Keeps the backup from being pruned while it is read. */

@@ -7,7 +7,7 @@ import { createSample, fingerprint } from '../../demo/sample.ts';
 import { startPostgres, type PostgresServer } from '../../parts/postgres-server.ts';
 import { startWorld, type World } from '../../parts/world.ts';
 import { clusterAt } from './ledger.ts';
-import { leaveDump, touch } from './left-dump.ts';
+import { leaveDump, touch } from '../../parts/left-dump.ts';
 import { expectClean } from './oracle.ts';
 import { approve, backUp, failureOf, start, untilDecision, untilFollowUp } from './runs.ts';
 

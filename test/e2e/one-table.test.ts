@@ -4,7 +4,7 @@ import { createSample } from '../../demo/sample.ts';
 import type { PostgresServer } from '../../parts/postgres-server.ts';
 import { startWorld, type World } from '../../parts/world.ts';
 import type { RestoreResult } from '../../src/workflows/restore-run.ts';
-import { leaveDump } from './left-dump.ts';
+import { leaveDump } from '../../parts/left-dump.ts';
 import { expectClean } from './oracle.ts';
 import { approve, backUp, failureOf, start, untilDecision } from './runs.ts';
 
@@ -29,6 +29,13 @@ describe('one table out of a backup', () => {
       },
     });
     await createSample(server);
+    await server.psql(
+      'app',
+      `CREATE TABLE app.parted (id int, region text) PARTITION BY LIST (region);
+       CREATE TABLE app.parted_eu PARTITION OF app.parted FOR VALUES IN ('eu');
+       CREATE TABLE app.parted_us PARTITION OF app.parted FOR VALUES IN ('us');
+       INSERT INTO app.parted SELECT i, CASE WHEN i % 3 = 0 THEN 'us' ELSE 'eu' END FROM generate_series(1, 999) i`,
+    );
     await world.startWorker();
     for (const policy of ['whole', 'custom', 'directory']) backups[policy] = (await backUp(world, policy)).id;
     await leaveDump(server, join(world.repository, 'left/left-by-cron.sql.gz'), 'pg_dumpall | gzip');
@@ -67,6 +74,29 @@ describe('one table out of a backup', () => {
       await expectClean(world, server);
     },
     120_000,
+  );
+
+  test.each(['whole', 'custom'])(
+    'takes its partitions along: backup %s',
+    async (policy) => {
+      const run = await start(world, 'restore', {
+        cluster: 'main',
+        backup: backups[policy],
+        database: 'app',
+        tables: ['app.parted'],
+        intoSchema: 'parts',
+      });
+      expect(((await run.result()) as RestoreResult).done.join('\n')).toMatch(/999 rows/);
+      const rows = (schema: string) =>
+        server.psql(
+          'app',
+          `SELECT tableoid::regclass::text ~ 'us', count(*) FROM ${schema}.parted GROUP BY 1 ORDER BY 1`,
+        );
+      expect(await rows('parts')).toBe(await rows('app'));
+      await server.psql('app', 'DROP SCHEMA parts CASCADE');
+      await expectClean(world, server);
+    },
+    90_000,
   );
 
   test('goes into a new database, with every definition and its own rows alone', async () => {

@@ -15,6 +15,8 @@ interface Recorded {
 }
 
 const recorded = [
+  'adopt',
+  'backup-archives',
   'backup-complete',
   'backup-partial',
   'cluster',
@@ -22,9 +24,11 @@ const recorded = [
   'restore-cluster',
   'restore-created',
   'restore-expired',
+  'restore-foreign',
   'restore-rejected',
   'restore-released',
   'restore-replanned',
+  'restore-schema',
   'restore-undone',
 ] as const;
 

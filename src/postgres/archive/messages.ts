@@ -30,7 +30,7 @@ const states: readonly (readonly [message: RegExp, sqlState: string])[] = [
   ],
 ];
 
-export const guessState = (message: string) => states.find(([pattern]) => pattern.test(message))?.[1] ?? 'P0000';
+const guessState = (message: string) => states.find(([pattern]) => pattern.test(message))?.[1] ?? 'P0000';
 
 const said =
   /^pg_restore: (?:error: )?(?:(?:\[[a-z ()]+\] )?(?:could not execute query|COPY failed for table ".*"|error returned by PQputCopy\w+|.* failed)): (?:ERROR|FATAL|PANIC): {1,2}(.*)$/;

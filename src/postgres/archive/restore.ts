@@ -16,7 +16,7 @@ import { RestoreMessages } from './messages.ts';
 import { archiveScript, assertReadsArchive, localSource, needsScript, withList, type LocalSource } from './script.ts';
 import { assertSame, makeDurable, ownOid, watchDatabase } from './watch.ts';
 
-export { archiveScript, archiveToolsVersionNum, type LocalSource } from './script.ts';
+export { archiveToolsVersionNum } from './script.ts';
 
 export interface ArchiveLoadInput {
   readonly server: Server;
@@ -216,7 +216,7 @@ async function chosen({ tools, signal }: ArchiveLoadInput, source: LocalSource, 
 const maxBytes = 1024 ** 3;
 
 /** What pg_restore tells of an archive; ObjectDamaged and the like where it can't read it. */
-export async function ask(command: Command, source: LocalSource, signal: AbortSignal): Promise<string> {
+async function ask(command: Command, source: LocalSource, signal: AbortSignal): Promise<string> {
   try {
     return (await capture(command, { signal, maxBytes })).stdout;
   } catch (error) {

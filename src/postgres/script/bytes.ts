@@ -17,7 +17,7 @@ export const kindOfByte = Object.freeze({
   colon: 13,
 });
 
-export const kindsOfBytes = Uint8Array.from({ length: 256 }, (_, byte) => {
+const kindsOfBytes = Uint8Array.from({ length: 256 }, (_, byte) => {
   const character = String.fromCharCode(byte);
   if (byte >= 0x80 || /[A-Za-z_]/.test(character)) return kindOfByte.word;
   if (/[0-9]/.test(character)) return kindOfByte.digit;

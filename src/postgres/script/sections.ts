@@ -13,7 +13,7 @@ export interface Section {
   readonly contents: ContentsTold;
 }
 
-export const marks = {
+const marks = {
   cluster: '-- PostgreSQL database cluster dump',
   clusterEnd: '-- PostgreSQL database cluster dump complete',
   head: '-- PostgreSQL database dump',

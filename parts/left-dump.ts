@@ -4,7 +4,7 @@ import { mkdir, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import type { PostgresServer } from '../../parts/postgres-server.ts';
+import type { PostgresServer } from './postgres-server.ts';
 
 const run = promisify(execFile);
 
