@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Backup } from '../domain/catalog.ts';
 import { HoldfastError } from '../domain/errors.ts';
+import { foreignPrefix } from '../domain/foreign.ts';
 import { evidenceDirectory, joinKey, manifestSuffix, surveyDirectory, tombstoneSuffix } from '../domain/ids.ts';
 import { judge, type Verdict } from '../domain/retention.ts';
 import type { RunIdentity } from '../domain/run.ts';
@@ -146,31 +147,40 @@ async function bury(
 }
 
 async function finishBegunRemovals(repository: Repository, spec: BackupSpec, signal: AbortSignal): Promise<void> {
-  const prefix = joinKey(spec.path, `${spec.prefix}-`);
-  for await (const { key } of repository.list(prefix)) {
-    signal.throwIfAborted();
-    if (!key.endsWith(tombstoneSuffix)) continue;
-    const tombstone = readTombstone(key, await repository.readText(key), prefix);
-    // Still a backup, because its removal was cut short at once, or the store keeps it: it is judged like the others.
-    if ((await repository.size(tombstone.manifest)) !== undefined) continue;
-    await unlessLocked(bury(repository, key, tombstone, () => Promise.resolve()));
+  const own = joinKey(spec.path, `${spec.prefix}-`);
+  for (const place of new Set([own, ...(spec.adopt === null ? [] : [foreignPrefix(spec.adopt)])])) {
+    for await (const { key } of repository.list(place)) {
+      signal.throwIfAborted();
+      if (!key.endsWith(tombstoneSuffix)) continue;
+      const tombstone = readTombstone(key, await repository.readText(key));
+      if (tombstone === undefined) {
+        // Among adopted dumps lie other people's files.
+        if (!key.startsWith(own)) continue;
+        throw unbelievable(key);
+      }
+      // Still a backup, because its removal was cut short at once, or the store keeps it: it is judged like the others.
+      if ((await repository.size(tombstone.manifest)) !== undefined) continue;
+      await unlessLocked(bury(repository, key, tombstone, () => Promise.resolve()));
+    }
   }
 }
 
 /** A tombstone names what is deleted: one that names anything but its own backup's files is not believed. */
-function readTombstone(key: string, text: string | undefined, prefix: string): Tombstone {
+function readTombstone(key: string, text: string | undefined): Tombstone | undefined {
   const stem = key.slice(0, -tombstoneSuffix.length);
   const parsed = tombstoneSchema.safeParse(parseJson(text));
-  if (parsed.success && stem.startsWith(prefix)) {
-    const named = [parsed.data.manifest, ...parsed.data.objects];
-    if (named.every((other) => other.startsWith(`${stem}.`))) return parsed.data;
-  }
-  throw new HoldfastError(
+  if (!parsed.success) return undefined;
+  const { manifest, objects } = parsed.data;
+  const isOwn = (other: string) => other === stem || other.startsWith(`${stem}.`) || other.startsWith(`${stem}/`);
+  return [manifest, ...objects].every(isOwn) ? parsed.data : undefined;
+}
+
+const unbelievable = (key: string) =>
+  new HoldfastError(
     'ObjectDamaged',
     `tombstone ${key} doesn't name the files of its own backup`,
     'look at it, and remove it by hand together with what it stands for',
   );
-}
 
 function parseJson(text: string | undefined): unknown {
   try {

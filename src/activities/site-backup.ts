@@ -16,16 +16,19 @@ import type { TakenBackup } from './take-backup.ts';
 import { verifyStored } from './verify-stored.ts';
 import type { Working } from './working.ts';
 
-/** What must be so before a dump is worth beginning: each failure names its cure, and nothing has been made yet. */
-export async function preflightBackup(deps: Dependencies, { spec }: { readonly spec: BackupSpec }): Promise<void> {
+/** What must be so before a dump is worth beginning: each failure names its cure, and nothing has been made yet. Answers what the store can't promise. */
+export async function preflightBackup(
+  deps: Dependencies,
+  { spec }: { readonly spec: BackupSpec },
+): Promise<{ readonly warnings: readonly string[] }> {
   compressorFor(deps.compressors, spec.compression);
-  const repository = deps.openRepository(spec.repository);
-  await repository.check();
+  const { warnings } = await deps.openRepository(spec.repository).check();
   const versionNum = await withSession(await serverOf(deps, spec.source), {}, (session) =>
     Promise.resolve(session.versionNum),
   );
   const tools = await findTools(versionNum, deps.toolPlaces(await deps.config()));
   if (spec.method === 'pg_dump') assertCompression(tools, spec.compression);
+  return { warnings };
 }
 
 export interface CommitInput {

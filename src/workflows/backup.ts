@@ -40,7 +40,12 @@ async function takeBackup(input: unknown): Promise<BackupResult> {
   const { site, cluster } = spec.source;
 
   const taken = await withLease(leaseInput(cluster, 'backup', run), async () => {
-    await journal.step('preflight', () => quick(site, (at) => at.preflightBackup({ spec })));
+    await journal.step(
+      'preflight',
+      () => quick(site, (at) => at.preflightBackup({ spec })),
+      // Runs that began with an older version have no answer here.
+      (found: { readonly warnings: readonly string[] } | null | undefined) => spoken(found?.warnings),
+    );
     return take(spec, run, journal);
   });
   await journal.step(
@@ -66,6 +71,8 @@ async function takeBackup(input: unknown): Promise<BackupResult> {
   }
   return { id: taken.id, status: taken.status, bytes: taken.bytes, databases: taken.databases, pruned: pruned.removed };
 }
+
+const spoken = (warnings: readonly string[] = []) => (warnings.length === 0 ? null : warnings.join('; '));
 
 interface Committed extends TakenBackup {
   readonly manifestKey: string;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { createSample, fingerprint } from '../../demo/sample.ts';
@@ -47,6 +47,13 @@ describe('dumps that something else left', () => {
           prefix: 'postgres-backup',
           keep: { last: 20 },
           adopt: { pattern: '*' },
+        },
+        old: {
+          cluster: 'main',
+          method: 'pg_dumpall',
+          repository: 'nas',
+          keep: { last: 1 },
+          adopt: { pattern: 'left-*', path: 'left' },
         },
       },
       tools: { postgres: { 15: server.binDir, 17: spare.binDir } },
@@ -99,7 +106,6 @@ describe('dumps that something else left', () => {
 
   test('fill an empty cluster, also a newer one', async () => {
     const run = await restore({ onto: 'spare', backup: 'postgres-backup-20251030-020000' });
-    await approve(run, await untilDecision(run)).catch(() => undefined);
     expect(await run.result()).toMatchObject({ outcome: 'restored' });
     expect(await spare.psql('app', 'SELECT count(*) FROM app.results')).toBe(
       await server.psql('app', 'SELECT count(*) FROM app.results'),
@@ -206,6 +212,25 @@ describe('dumps that something else left', () => {
     expect(existsSync(evidence)).toBe(false);
     await expectClean(world, server);
   }, 90_000);
+
+  test('are pruned like any other backup once they are adopted, also where a prune was cut short', async () => {
+    await leaveDump(server, place('left/left-20250101-000000'), 'pg_dump -Fd -f "$FILE" app');
+    await leaveDump(server, place('left/left-20250102-000000.sql'), 'pg_dump app');
+    await leaveDump(server, place('left/notes.tombstone.json'), 'echo no tombstone');
+    for (const dump of ['left-20250101-000000', 'left-20250102-000000'])
+      await (await adopt(dump, { policy: 'old', allow: ['flawed-tools'] })).result();
+    const killed = await world.startWorker({ failpoints: 'prune:manifest=fail' });
+    const first = await start(world, 'prune', { policy: 'old' });
+    await first.result().catch(() => undefined);
+    await killed.end();
+    await (await start(world, 'prune', { policy: 'old' })).result();
+    const left = await readdir(place('left'), { recursive: true, withFileTypes: true });
+    expect(left.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()).toEqual([
+      'left-20250102-000000.manifest.json',
+      'left-20250102-000000.sql',
+      'notes.tombstone.json',
+    ]);
+  }, 120_000);
 
   test('count for the policy from then on', async () => {
     const { id } = await backUp(world);

@@ -136,7 +136,7 @@ describe('one table out of a backup', () => {
     const none = await failureOf(await start(world, 'restore', { ...wrong, tables: ['app.result'] }));
     expect(none).toMatchObject({ type: 'PlanHopeless' });
     expect(`${none.message} ${none.hint}`).toMatch(/it has "app"\."results"/);
-    const taken = { ...wrong, tables: ['app.results'], intoSchema: 'public' };
+    const taken = { ...wrong, tables: ['app.results'], intoSchema: 'app' };
     expect(await failureOf(await start(world, 'restore', taken))).toMatchObject({ type: 'PlanHopeless' });
     await expectClean(world, server);
   }, 60_000);

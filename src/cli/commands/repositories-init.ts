@@ -13,18 +13,21 @@ export function addRepositoriesInit(parent: Command, shell: Shell): void {
       const { output, configFile } = shell.call(self);
       const { loadConfiguration } = await import('../configuration.ts');
       const { repositoryPlace, repositorySpec } = await import('../../domain/specs.ts');
-      const { initialiseRepository } = await import('../../storage/open.ts');
+      const { initialiseRepository, openRepository } = await import('../../storage/open.ts');
       const { secretReader } = await import('../../worker/secrets.ts');
       const { config } = await loadConfiguration(shell.context, configFile);
       const spec = repositorySpec(config, name);
       const place = repositoryPlace(spec);
-      const { id, created } = await initialiseRepository(spec, secretReader(shell.context.environment), {
+      const readSecret = secretReader(shell.context.environment);
+      const { id, created } = await initialiseRepository(spec, readSecret, {
         now: new Date(shell.context.clock.now()),
       });
       output.line(
         created ? `${place} is now repository ${id}` : `${place} is repository ${id} already; nothing was changed`,
       );
-      output.document({ repository: name, place, id, created });
+      const { warnings } = await openRepository(spec, readSecret).check();
+      for (const warning of warnings) output.warn(warning);
+      output.document({ repository: name, place, id, created, warnings });
     });
   withExamples(command, [['holdfast repositories init nas', 'once, while the share is mounted']]);
 }

@@ -5,6 +5,7 @@ import { listedAtMost, type VerificationReport } from '../../domain/restore-repo
 import type { DatabaseProperties } from '../../domain/swap-report.ts';
 import { loadArchive, type ArchiveLoadInput } from '../archive/restore.ts';
 import type { Session } from '../connection.ts';
+import { readPropertiesByOid } from '../swap/properties.ts';
 import { inTransaction } from '../swap/transaction.ts';
 import { analyzeDatabase } from './analyze.ts';
 import { createCopy, dropCopy, markLoaded, markLoadedStatement, type Copy } from './beside.ts';
@@ -73,6 +74,7 @@ export async function restoreInPlace(restore: DatabaseRestore): Promise<Database
   const found = await findOurs(session, name, run);
   if (found?.mark.state === 'done') return withProperties(restore, found.copy, asBefore(found.mark), []);
   const copy = { name, oid: await oidOf(session, name) };
+  const properties = record.properties ?? (await ownProperties(session, copy));
   if (found === undefined) {
     await loadInto(restore, copy, markLoadedStatement({ name, run }));
     await restore.failpoint?.('loaded', name);
@@ -81,11 +83,15 @@ export async function restoreInPlace(restore: DatabaseRestore): Promise<Database
   await analyze(restore, name);
   restore.progress('naming');
   const mark = { run, verified: report.ok ? verifiedBy(report) : null };
-  const { notes } = await inTransaction(session, () =>
-    giveProperties(session, copy, { properties: propertiesOf(record), mark }),
-  );
+  const { notes } = await inTransaction(session, () => giveProperties(session, copy, { properties, mark }));
   await restore.failpoint?.('named', name);
   return withProperties(restore, copy, report, notes);
+}
+
+/** What a database has already, for backups that don't tell: it keeps that. */
+async function ownProperties(session: Session, { oid }: Copy): Promise<DatabaseProperties> {
+  const found = await readPropertiesByOid(session, oid);
+  return readRestoreMark(found.comment) === undefined ? found : { ...found, comment: null };
 }
 
 async function oidOf(session: Session, name: string): Promise<number> {
@@ -210,7 +216,7 @@ async function withProperties(
   report: VerificationReport,
   notes: readonly string[],
 ): Promise<DatabaseOutcome> {
-  const found = await checkProperties(session, copy, propertiesOf(record));
+  const found = record.properties === null ? [] : await checkProperties(session, copy, record.properties);
   return {
     kept: true,
     report: {

@@ -149,7 +149,7 @@ async function restoreOne(restore: DatabaseRestore, present: ReadonlyMap<string,
     return { name, status: 'skipped', reason: record.reason ?? record.status, seconds: 0, report: null };
   }
   const begin = performance.now();
-  const inPlace = goesInPlace(name, present.get(name));
+  const inPlace = goesInPlace(record, present.get(name));
   try {
     const { report, kept } = inPlace ? await restoreInPlace(restore) : await restoreUnderName(restore);
     const seconds = (performance.now() - begin) / 1000;
@@ -173,11 +173,13 @@ async function restoreOne(restore: DatabaseRestore, present: ReadonlyMap<string,
 
 /**
  * template1 can't be exchanged for another. An empty postgres can, like any other database; one in which an image or
- * an operator keeps things gets its contents beside these.
+ * an operator keeps things gets its contents beside these. So does one whose properties the backup doesn't tell: it keeps
+ * those that it has.
  */
-const goesInPlace = (name: string, found: Occupant | undefined) =>
+const goesInPlace = ({ name, properties }: DatabaseRecord, found: Occupant | undefined) =>
   found !== undefined &&
-  (name === 'template1' || (name === 'postgres' && (found.holds !== null || found.mark?.state === 'loaded')));
+  (name === 'template1' ||
+    (name === 'postgres' && (properties === null || found.holds !== null || found.mark?.state === 'loaded')));
 
 interface Marked {
   readonly name: string;
