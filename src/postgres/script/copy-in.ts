@@ -6,7 +6,8 @@ export function isCopyIn(buffer: Buffer, start: number, tokens: Tokens): boolean
   let depth = 0;
   for (let at = 1; at < tokens.count; at += 1) {
     if (wordIs(buffer, start, tokens, at, '(')) depth += 1;
-    else if (wordIs(buffer, start, tokens, at, ')')) depth -= 1;
+    // One too many counts as none, as psql counts: the server refuses the statement anyway.
+    else if (wordIs(buffer, start, tokens, at, ')')) depth = Math.max(0, depth - 1);
     else if (depth === 0 && wordIs(buffer, start, tokens, at, 'from')) {
       if (wordIs(buffer, start, tokens, at + 1, 'stdin') || wordIs(buffer, start, tokens, at + 1, 'stdout'))
         return true;

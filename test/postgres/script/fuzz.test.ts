@@ -247,7 +247,8 @@ describe('any script', () => {
           expect(pieces.filter(({ kind }) => kind === 'meta')).toEqual([]);
           expect(ends).toBe(true);
         }),
-        within(0.3),
+        // Found here: a parenthesis too many.
+        { ...within(0.3), examples: [[Buffer.from('COPY)copy t from STDOUT;\n'), [1], true]] },
       );
     },
     patience,
