@@ -5,8 +5,10 @@ import { Scanner } from '../../../src/postgres/script/scan.ts';
 import { passed, survey } from './reading.ts';
 import { reference, type ReferencePiece } from './reference.ts';
 
-/** How long it goes on; the seed is printed when it fails. */
-const seconds = Number(process.env['HOLDFAST_FUZZ_SECONDS'] ?? '20');
+/** How long it goes on. */
+const seconds = Number(process.env['HOLDFAST_FUZZ_SECONDS'] ?? (process.env['CI'] === undefined ? '20' : '60'));
+/** The same scripts every time, so that what a change has broken is found by that change; `random` looks for more. */
+const seed = process.env['HOLDFAST_FUZZ_SEED'] ?? '20261121';
 
 const fragments = [
   ...[
@@ -208,6 +210,7 @@ async function outcome(act: Promise<Buffer>): Promise<string> {
 
 /** A part of the time, and as many runs as fit into it. */
 const within = (share: number) => ({
+  ...(seed === 'random' ? {} : { seed: Number(seed) }),
   numRuns: Number.MAX_SAFE_INTEGER,
   interruptAfterTimeLimit: seconds * share * 1000,
   markInterruptAsFailure: false,
