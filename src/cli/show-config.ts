@@ -1,5 +1,7 @@
 import { nextRuns } from '../client/next-runs.ts';
 import { policyPath, policyPrefix, type ClusterConfig, type PolicyConfig } from '../domain/config.ts';
+import { joinKey } from '../domain/ids.ts';
+import { defaultJobs, repositoryPlace, repositorySpec, type RepositorySpec } from '../domain/specs.ts';
 import type { LoadedConfiguration } from './configuration.ts';
 import type { Output } from './output.ts';
 import { styled } from './spans.ts';
@@ -17,7 +19,7 @@ export function showConfig(output: Output, { config, path }: LoadedConfiguration
     output.line();
     output.table(
       ['REPOSITORY', 'PLACE'],
-      Object.entries(config.repositories).map(([name, { directory }]) => [name, directory ?? '']),
+      Object.keys(config.repositories).map((name) => [name, repositoryText(repositorySpec(config, name))]),
     );
   }
   for (const [name, policy] of Object.entries(config.policies)) {
@@ -36,6 +38,9 @@ export function showConfig(output: Output, { config, path }: LoadedConfiguration
   );
 }
 
+const repositoryText = (spec: RepositorySpec) =>
+  's3' in spec ? `${repositoryPlace(spec)} at ${spec.s3.endpoint ?? `AWS, ${spec.s3.region}`}` : repositoryPlace(spec);
+
 function serverText({ server }: ClusterConfig): string {
   if (!server) return '';
   return `${server.user}@${server.host}:${String(server.port)}/${server.database}`;
@@ -49,9 +54,17 @@ function policyFacts(name: string, policy: PolicyConfig): [string, string][] {
     ...(days === undefined ? [] : [`${String(days)} days`]),
   ];
   return [
-    ['backs up', `${policy.cluster} by ${policy.method}, ${policy.compression}`],
+    ['backs up', `${policy.cluster} by ${policy.method}, ${policy.compression}${how(policy)}`],
     ['to', `${policy.repository ?? ''}: ${path === '' ? '' : `${path}/`}${policyPrefix(name, policy)}-YYYYMMDD-HHMMSS`],
     ['keeps', keep.length === 0 ? 'everything: nothing is ever deleted' : keep.join(' and ')],
+    ...(policy.adopt === undefined
+      ? []
+      : [
+          ['adopts', `${joinKey(policy.adopt.path ?? path, policy.adopt.pattern)}, one by one, when asked to`] as [
+            string,
+            string,
+          ],
+        ]),
     ...(policy.exclude.length === 0 ? [] : [['without', policy.exclude.join(', ')] as [string, string]]),
     [
       'schedule',
@@ -59,6 +72,9 @@ function policyFacts(name: string, policy: PolicyConfig): [string, string][] {
     ],
   ];
 }
+
+const how = ({ method, format = 'custom', jobs = defaultJobs }: PolicyConfig) =>
+  method === 'pg_dump' ? `, format ${format}, ${String(jobs)} jobs` : '';
 
 const scheduled = ({ schedule, timezone }: PolicyConfig, now: Date): Date[] =>
   schedule === undefined ? [] : nextRuns(schedule, timezone, now);

@@ -140,7 +140,8 @@ export function restoreSpec(config: Config, argument: RestoreArgument): RestoreS
   return { ...body, digest: digestOf(body as unknown as Json) };
 }
 
-const defaultJobs = 2;
+/** Connections that dump at once by method pg_dump. */
+export const defaultJobs = 2;
 
 /** Where a policy's foreign dumps lie; null where it adopts none. */
 export function adoptSpec(config: Config, name: string): AdoptSpec | null {
