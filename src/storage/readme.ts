@@ -54,16 +54,17 @@ one wants --endpoint-url too:
 
      vacuumdb --all --analyze-only
 
-   If it is a backup of method pg_dump, take its globals first, then each archive:
+   Of a backup of method pg_dump, take its globals first, then each archive:
 
      zcat NAME.globals.sql.gz | psql -X -d postgres > restore.log 2> restore.err
      export PGOPTIONS='-c default_transaction_read_only=off'
      pg_restore -j 2 -d gatus NAME.gatus.dump
-     mkdir gatus && tar -xf NAME.gatus.tar -C gatus && pg_restore -j 2 -d gatus gatus
+     mkdir gatus && tar -xf NAME.gatus.tar -C gatus
+     pg_restore -j 2 -d gatus gatus
 
 3. RESTORE ONE DATABASE
-   From an archive: createdb -T template0 gatus_restored, then pg_restore into it
-   as above. From NAME.sql.gz:
+   From an archive: createdb -T template0 gatus_restored, then pg_restore into
+   it as above. From NAME.sql.gz:
 
    The file is a sequence of gzip members: roles and tablespaces first, then
    for every database its properties (CREATE DATABASE, settings, privileges)

@@ -72,7 +72,7 @@ describe('config check', () => {
       ['an alias that leads nowhere', 'installation: *nobody\n'],
       ['nothing at all', ''],
       ['a list', '- installation: homelab\n'],
-      ['what is not built yet', good.replace('{ directory: /backup }', '{ s3: { bucket: backups } }')],
+      ['what is not built yet', good.replace('jigga: { server:', 'jigga: { wal: { repository: nas }, server:')],
     ];
     const told: string[] = [];
     for (const [what, text] of wrong) {
