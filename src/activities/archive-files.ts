@@ -6,12 +6,10 @@ import { HoldfastError } from '../domain/errors.ts';
 import type { Allowance, Part, StoredObject } from '../domain/manifest.ts';
 import { flawsOf } from '../domain/psql-flaws.ts';
 import type { Tools } from '../postgres/tools.ts';
-import type { Repository } from '../storage/repository.ts';
-import { compressorFor, type Compressors } from '../streams/compress.ts';
-import { assertRoom, makeScratch, scratchError, type ScratchOwner } from '../streams/scratch.ts';
+import { assertRoom, makeScratch, scratchError } from '../streams/scratch.ts';
 import { unpackTar } from '../streams/tar.ts';
-import { unpacked } from '../streams/unpack.ts';
 import { verified, verify } from '../streams/verified.ts';
+import { plainPart, type Reading } from './source.ts';
 
 /** An archive where pg_restore can seek in it. */
 export interface LocalArchive {
@@ -19,18 +17,6 @@ export interface LocalArchive {
   readonly path: string;
   /** Removes what was made for it. Never fails. */
   release(): Promise<void>;
-}
-
-export interface ArchiveRequest {
-  readonly repository: Repository;
-  readonly part: Part;
-  /** Every file of the backup. */
-  readonly objects: readonly StoredObject[];
-  readonly compressors: Compressors;
-  readonly scratch: string;
-  readonly owner: ScratchOwner;
-  readonly signal: AbortSignal;
-  readonly onProgress?: (bytes: number) => void;
 }
 
 /**
@@ -48,7 +34,6 @@ export function refuseFlawedReader(tools: Pick<Tools, 'version'>, allow: readonl
   );
 }
 
-const stallMs = 10 * 60_000;
 /** pg_dump's directory format has one file for each table and large object. */
 const maxEntries = 10_000_000;
 
@@ -56,23 +41,30 @@ const maxEntries = 10_000_000;
  * Where the archive of a content part lies as a file, every byte of it checked against the manifest before anything
  * reads it: in the repository itself where that is a directory, else in the worker's scratch directory. ObjectDamaged,
  * StoreFull, or what reading fails with; nothing stays behind then.
+ * @param objects every file of the backup
  */
-export async function localArchive(request: ArchiveRequest): Promise<LocalArchive> {
-  const { repository, part, objects } = request;
+export async function localArchive(
+  reading: Reading,
+  part: Part,
+  objects: readonly StoredObject[],
+): Promise<LocalArchive> {
+  const { repository, signal } = reading;
   const path = repository.localPath(part.object);
   const isFolder = part.format === 'directory';
   if (path !== undefined && part.compression === 'none' && part.format !== 'directory-tar') {
     for (const object of isFolder ? objects : objects.filter(({ key }) => key === part.object))
-      await verify(repository.read(object.key, undefined, request.signal), named(object), request.onProgress);
+      await verify(repository.read(object.key, undefined, signal), named(object));
     return { path: isFolder ? dirname(path) : path, release: () => Promise.resolve() };
   }
-  const scratch = await makeScratch(request.scratch, request.owner);
+  const scratch = await makeScratch(reading.scratch, reading.owner);
   try {
     await assertRoom(
       scratch.path,
       objects.reduce((sum, { bytes }) => sum + bytes, 0),
     );
-    const archive = isFolder ? await fetchFolder(request, scratch.path) : await fetchFile(request, scratch.path);
+    const archive = isFolder
+      ? await fetchFolder(reading, part, objects, scratch.path)
+      : await fetchFile(reading, part, scratch.path);
     return { path: archive, release: () => scratch.remove() };
   } catch (error) {
     await scratch.remove();
@@ -82,25 +74,24 @@ export async function localArchive(request: ArchiveRequest): Promise<LocalArchiv
 
 const named = ({ key, bytes, sha256 }: StoredObject) => ({ name: key, bytes, sha256 });
 
-async function fetchFile(request: ArchiveRequest, into: string): Promise<string> {
-  const { repository, part, compressors, signal } = request;
-  const { object, offset, length, sha256, compression } = part;
-  const stored = verified(repository.read(object, { offset, length }, signal), { name: object, bytes: length, sha256 });
-  const body =
-    compression === 'none' ? stored : unpacked(stored, compressorFor(compressors, compression), { signal, stallMs });
-  if (part.format === 'directory-tar') {
-    const directory = join(into, 'archive');
-    await mkdir(directory, { mode: 0o700 });
-    await unpackTar(watched(body, request), directory, { signal, limits: { bytes: 2 * length, entries: maxEntries } });
-    return directory;
+async function fetchFile(reading: Reading, part: Part, into: string): Promise<string> {
+  const { signal } = reading;
+  const path = join(into, 'archive');
+  const body = copied(plainPart(reading, part));
+  if (part.format !== 'directory-tar') await write(body, path, signal);
+  else {
+    await mkdir(path, { mode: 0o700 });
+    await unpackTar(body, path, { signal, limits: { bytes: 2 * part.length, entries: maxEntries } });
   }
-  const file = join(into, 'archive');
-  await write(watched(body, request), file, signal);
-  return file;
+  return path;
 }
 
-async function fetchFolder(request: ArchiveRequest, into: string): Promise<string> {
-  const { repository, part, objects, signal } = request;
+async function fetchFolder(
+  { repository, signal }: Reading,
+  part: Part,
+  objects: readonly StoredObject[],
+  into: string,
+): Promise<string> {
   const folder = part.object.slice(0, part.object.lastIndexOf('/') + 1);
   for (const object of objects) {
     const name = object.key.slice(folder.length);
@@ -111,7 +102,7 @@ async function fetchFolder(request: ArchiveRequest, into: string): Promise<strin
         'adopt it anew, or use another backup',
       );
     const body = verified(repository.read(object.key, undefined, signal), named(object));
-    await write(watched(body, request), join(into, name), signal);
+    await write(copied(body), join(into, name), signal);
   }
   return into;
 }
@@ -125,15 +116,7 @@ async function write(body: AsyncIterable<Uint8Array>, path: string, signal: Abor
   }
 }
 
-async function* watched(
-  body: AsyncIterable<Uint8Array>,
-  { onProgress }: Pick<ArchiveRequest, 'onProgress'>,
-): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    onProgress?.(bytes);
-    // The stream that it is given to keeps it until it is written.
-    yield Uint8Array.from(chunk);
-  }
+/** The stream that they are given to keeps chunks until they are written; who made them may use them again at once. */
+async function* copied(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) yield Uint8Array.from(chunk);
 }

@@ -1,62 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import type { Selection } from '../domain/dump-survey.ts';
-import type { Manifest, Part } from '../domain/manifest.ts';
+import { isArchive, type Manifest, type Part } from '../domain/manifest.ts';
 import { knowsFences } from '../domain/psql-flaws.ts';
 import { archiveToolsVersionNum, loadArchive } from '../postgres/archive/restore.ts';
 import type { Server } from '../postgres/connection.ts';
 import { dumpVersionOf } from '../postgres/restore/dump-version.ts';
 import { load, type LoadReport } from '../postgres/restore/load.ts';
 import { loadable } from '../postgres/script/loadable.ts';
-import type { Tools } from '../postgres/tools.ts';
-import type { Repository } from '../storage/repository.ts';
-import { compressorFor, type Compressors } from '../streams/compress.ts';
-import { cut } from '../streams/cut.ts';
-import type { ScratchOwner } from '../streams/scratch.ts';
-import { unpacked } from '../streams/unpack.ts';
-import { verified } from '../streams/verified.ts';
+import { findTools, type Tools } from '../postgres/tools.ts';
+import { compressorFor } from '../streams/compress.ts';
 import { localArchive, refuseFlawedReader } from './archive-files.ts';
+import type { Dependencies } from './dependencies.ts';
+import { plainPart, storedPart, type Source } from './source.ts';
 
-const stallMs = 10 * 60_000;
 /** Connections that restore one archive at once. */
 export const restoreJobs = 2;
 
-export interface Source {
-  readonly repository: Repository;
-  readonly manifest: Manifest;
-  readonly compressors: Compressors;
-  readonly scratch: string;
-  readonly owner: ScratchOwner;
-  readonly signal: AbortSignal;
-}
-
-/** The part's stored bytes; ends well only if they are what the manifest says. */
-export function storedPart({ repository, signal }: Pick<Source, 'repository' | 'signal'>, part: Part) {
-  const { object, offset, length, sha256, name, database } = part;
-  return verified(repository.read(object, { offset, length }, signal), {
-    name: `${object}, ${name}${database === undefined ? '' : ` of '${database}'`}`,
-    bytes: length,
-    sha256,
-  });
-}
-
-/**
- * The part's SQL, unpacked; ends well only if it is what the manifest says. Of a dump that others made it is the range
- * that belongs to the part: what lies behind it isn't read.
- */
-export function plainPart(source: Source, part: Part): AsyncIterable<Uint8Array> {
-  const { repository, compressors, signal } = source;
-  const { object, offset, length, within } = part;
-  const unpack = (body: AsyncIterable<Uint8Array>) =>
-    part.compression === 'none'
-      ? body
-      : unpacked(body, compressorFor(compressors, part.compression), { signal, stallMs });
-  if (within === undefined) return unpack(storedPart(source, part));
-  return cut(unpack(repository.read(object, { offset, length }, signal)), { ...within, name: object });
-}
-
 export interface Loading {
   readonly server: Server;
-  /** Of the target's major version. */
+  /** See restoreTools. */
   readonly tools: Tools;
   readonly database: string;
   readonly oid: number;
@@ -77,7 +39,7 @@ export async function loadContent(source: Source, loading: Loading): Promise<Loa
   const { manifest, signal } = source;
   const { part, selection, server, tools, database, oid, onProgress } = loading;
   const dumpVersion = dumpVersionOf(manifest);
-  if (part.format !== undefined && part.format !== 'plain') return loadFromArchive(source, loading);
+  if (isArchive(part)) return loadFromArchive(source, loading);
   const asStored = manifest.origin === undefined && selection === undefined;
   return load({
     ...{ server, tools, database, oid, dumpVersion, signal, onProgress },
@@ -90,13 +52,16 @@ export async function loadContent(source: Source, loading: Loading): Promise<Loa
   });
 }
 
-/** Whether pg_restore reads it. */
-export const isArchive = ({ parts }: Pick<Manifest, 'parts'>) =>
-  parts.some(({ format }) => format !== undefined && format !== 'plain');
-
-/** The version whose client tools restore a backup: an archive needs a pg_restore that isn't older than its pg_dump. */
-export function toolsVersionNum(manifest: Manifest, serverVersionNum: number): number {
-  return isArchive(manifest) ? archiveToolsVersionNum(dumpVersionOf(manifest), serverVersionNum) : serverVersionNum;
+/**
+ * The client tools that restore a backup onto a server: an archive needs a pg_restore that isn't older than its pg_dump,
+ * and, where others made it, one that runs nothing hidden in it. Fails as findTools does, and with DumpRefused.
+ */
+export async function restoreTools(deps: Dependencies, manifest: Manifest, serverVersionNum: number): Promise<Tools> {
+  const places = deps.toolPlaces(await deps.config());
+  if (!manifest.parts.some(isArchive)) return findTools(serverVersionNum, places);
+  const tools = await findTools(archiveToolsVersionNum(dumpVersionOf(manifest), serverVersionNum), places);
+  if (manifest.origin !== undefined) refuseFlawedReader(tools, manifest.origin.allow, manifest.id);
+  return tools;
 }
 
 /** What of a part's SQL may be fed to psql. */
@@ -118,13 +83,9 @@ export function judged(
 }
 
 async function loadFromArchive(source: Source, loading: Loading): Promise<LoadReport> {
-  const { manifest, compressors, scratch, owner, signal, repository } = source;
+  const { manifest, signal } = source;
   const { part, selection, databaseBytes, onProgress, ...target } = loading;
-  if (manifest.origin !== undefined) refuseFlawedReader(target.tools, manifest.origin.allow, part.object);
-  const archive = await localArchive({
-    ...{ repository, part, compressors, scratch, owner, signal },
-    objects: manifest.objects,
-  });
+  const archive = await localArchive(source, part, manifest.objects);
   try {
     return await loadArchive({
       ...target,

@@ -8,10 +8,9 @@ import { surveyDump } from '../postgres/script/survey.ts';
 import { flawsOf } from '../domain/psql-flaws.ts';
 import { listTools, type Tools } from '../postgres/tools.ts';
 import type { Repository } from '../storage/repository.ts';
-import { compressorFor } from '../streams/compress.ts';
-import { Meter } from '../streams/meter.ts';
+import { Meter, metered } from '../streams/meter.ts';
 import type { ScratchOwner } from '../streams/scratch.ts';
-import { unpacked } from '../streams/unpack.ts';
+import { unpackedFrom } from '../streams/unpack.ts';
 import { localArchive, refuseFlawedReader } from './archive-files.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { Working } from './working.ts';
@@ -31,16 +30,14 @@ export interface ReadResult {
   readonly compression: Part['compression'];
 }
 
-const stallMs = 10 * 60_000;
-
-type Reading = Pick<Dependencies, 'compressors' | 'config' | 'toolPlaces' | 'scratch'>;
+type Tooling = Pick<Dependencies, 'compressors' | 'config' | 'toolPlaces' | 'scratch'>;
 
 /**
  * Reads a foreign dump whole, whatever its format, and changes nothing. Damage that keeps it from being read is an
  * error (ObjectDamaged, ToolFailed); that it is cut off is said in the survey.
  */
 export async function readDump(
-  deps: Reading,
+  deps: Tooling,
   repository: Repository,
   { dump, keys, allow, database }: DumpFiles,
   owner: ScratchOwner,
@@ -50,25 +47,23 @@ export async function readDump(
     report({ doing: `reading ${dump.id}`, bytes, totalBytes: dump.bytes });
   };
   const compression = compressionOf(await head(repository.read(dump.key, undefined, signal)));
-  const compressor = compression === 'none' ? undefined : compressorFor(deps.compressors, compression);
-  const unpack = (body: AsyncIterable<Uint8Array>) =>
-    compressor === undefined ? body : unpacked(body, compressor, { signal, stallMs });
+  const unpack = (body: AsyncIterable<Uint8Array>) => unpackedFrom(body, compression, deps.compressors, signal);
   const beginning = await head(unpack(repository.read(dump.key, undefined, signal)));
   const format = formatOf(dump, beginning);
   if (format === 'plain') {
-    const meter = new Meter();
-    const body = metered(repository.read(dump.key, undefined, signal), meter, onStored);
+    const meter = new Meter(onStored);
+    const body = metered(repository.read(dump.key, undefined, signal), meter);
     const survey = await surveyDump(unpack(body), { signal, countRows: true, unnamed: database ?? dump.id }).catch(
       (error: unknown) => {
-        throw compressor === undefined ? error : notUnpacked(error, dump);
+        throw compression === 'none' ? error : notUnpacked(error, dump);
       },
     );
     return { survey, objects: [{ key: dump.key, bytes: meter.bytes, sha256: meter.digest() }], compression };
   }
   const objects: StoredObject[] = [];
   for (const key of keys) {
-    const meter = new Meter();
-    await drained(metered(repository.read(key, undefined, signal), meter, onStored));
+    const meter = new Meter(onStored);
+    for await (const chunk of repository.read(key, undefined, signal)) meter.update(chunk);
     objects.push({ key, bytes: meter.bytes, sha256: meter.digest() });
   }
   const survey = await surveyArchive(
@@ -129,13 +124,13 @@ function archiveReader(tools: readonly Tools[], version: number, { key }: Foreig
 
 /** What pg_restore makes of it is SQL like any other, and is read as such. */
 async function surveyArchive(
-  deps: Reading,
+  deps: Tooling,
   repository: Repository,
   { dump, format, compression, objects, allow, version }: ArchiveFiles,
   owner: ScratchOwner,
   { signal, report }: Pick<Working, 'signal' | 'report'>,
 ): Promise<DumpSurvey> {
-  const [stored] = objects.filter(({ key }) => key === dump.key);
+  const stored = objects.find(({ key }) => key === dump.key);
   if (stored === undefined)
     throw new HoldfastError('Unexpected', `${dump.key} is not among its own files`, 'report this as a bug');
   const part: Part = {
@@ -144,9 +139,8 @@ async function surveyArchive(
   };
   const tools = archiveReader(await listTools(deps.toolPlaces(await deps.config())), version, dump);
   refuseFlawedReader(tools, allow, dump.key);
-  const archive = await localArchive({
-    ...{ repository, part, objects, compressors: deps.compressors, scratch: deps.scratch, owner, signal },
-  });
+  const { compressors, scratch } = deps;
+  const archive = await localArchive({ repository, compressors, scratch, owner, signal }, part, objects);
   try {
     return await readArchive({
       tools,
@@ -187,20 +181,4 @@ function formatOf({ key }: ForeignDump, bytes: Buffer): PartFormat {
   if (bytes.subarray(257, 262).toString('latin1') !== 'ustar') return 'plain';
   // pg_dump's own tar begins with its table of contents; a tar of its directory format may begin with the directory.
   return bytes.subarray(0, 8).toString('latin1') === 'toc.dat\0' ? 'tar' : 'directory-tar';
-}
-
-async function drained(body: AsyncIterator<unknown>): Promise<void> {
-  while ((await body.next()).done !== true);
-}
-
-async function* metered(
-  body: AsyncIterable<Uint8Array>,
-  meter: Meter,
-  onProgress: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
-    meter.update(chunk);
-    onProgress(meter.bytes);
-    yield chunk;
-  }
 }

@@ -8,12 +8,13 @@ import {
   finishCluster as removeMarks,
   restoreCluster as restoreWhole,
 } from '../postgres/restore/cluster.ts';
-import { findTools, type Tools } from '../postgres/tools.ts';
-import { localArchive, refuseFlawedReader } from './archive-files.ts';
-import { isArchive, judged, plainPart, restoreJobs, storedPart, toolsVersionNum, type Source } from './content.ts';
+import type { Tools } from '../postgres/tools.ts';
+import { localArchive } from './archive-files.ts';
+import { judged, restoreJobs, restoreTools } from './content.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
 import { plannedManifest } from './plan-restore.ts';
 import type { CopyInput } from './restore-copy.ts';
+import { plainPart, sourceOf, storedPart, type Source } from './source.ts';
 import type { Working } from './working.ts';
 
 /** How many tables are analyzed, or counted, at once. */
@@ -25,22 +26,12 @@ export async function restoreCluster(
   { spec, planned, run }: CopyInput,
   { signal, report }: Working,
 ): Promise<CopyReport> {
-  const config = await deps.config();
-  assertSameTarget(config, spec.target);
+  assertSameTarget(await deps.config(), spec.target);
   const manifest = await plannedManifest(deps, planned);
   const server = await serverOf(deps, spec.target);
   const versionNum = await withSession(server, { signal }, (session) => Promise.resolve(session.versionNum));
-  const tools = await findTools(toolsVersionNum(manifest, versionNum), deps.toolPlaces(config));
-  if (manifest.origin !== undefined && isArchive(manifest))
-    refuseFlawedReader(tools, manifest.origin.allow, manifest.id);
-  const source: Source = {
-    repository: deps.openRepository(planned.repository),
-    manifest,
-    compressors: deps.compressors,
-    scratch: deps.scratch,
-    owner: { run: run.short, attempt: 1 },
-    signal,
-  };
+  const tools = await restoreTools(deps, manifest, versionNum);
+  const source = sourceOf(deps, planned, manifest, run, signal);
   const found = await restoreWhole({
     server,
     tools,
@@ -48,7 +39,7 @@ export async function restoreCluster(
     manifest: asRead(manifest),
     run: run.short,
     read: (part) => readPart(source, part, tools),
-    archive: (part) => localArchive({ ...source, part, objects: manifest.objects }),
+    archive: (part) => localArchive(source, part, manifest.objects),
     jobs: restoreJobs,
     sessions,
     signal,

@@ -12,10 +12,10 @@ import { connectBeside, createCopy, dropCopy as dropOwnCopy, markLoaded } from '
 import { publishCopy } from '../postgres/restore/publish.ts';
 import { analyzeDatabase } from '../postgres/restore/analyze.ts';
 import { verifyDatabase } from '../postgres/restore/verify.ts';
-import { findTools } from '../postgres/tools.ts';
-import { loadContent, toolsVersionNum } from './content.ts';
+import { loadContent, restoreTools } from './content.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
 import { plannedManifest, type PlannedRestore } from './plan-restore.ts';
+import { sourceOf } from './source.ts';
 import type { Working } from './working.ts';
 
 export interface CopyInput {
@@ -51,7 +51,7 @@ export async function loadCopy(
     );
   const session = await connectBeside(server, avoid, { applicationName: `holdfast restore ${run.short}`, signal });
   try {
-    const tools = await findTools(toolsVersionNum(manifest, session.versionNum), deps.toolPlaces(await deps.config()));
+    const tools = await restoreTools(deps, manifest, session.versionNum);
     await createMissingRoles(session, planned.plan.facts.createRoles);
     const copy = await createCopy(server, session, {
       run: run.short,
@@ -61,15 +61,7 @@ export async function loadCopy(
       tablespace: record.tablespace === 'pg_default' ? null : record.tablespace,
     });
     await deps.failpoint('load:created');
-    const source = {
-      repository: deps.openRepository(planned.repository),
-      manifest,
-      compressors: deps.compressors,
-      scratch: deps.scratch,
-      owner: { run: run.short, attempt: 1 },
-      signal,
-    };
-    const loaded = await loadContent(source, {
+    const loaded = await loadContent(sourceOf(deps, planned, manifest, run, signal), {
       server,
       tools,
       database: copyName,

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import type { VerificationEvidence } from '../domain/evidence.ts';
-import { totalBytes, type Manifest, type Part } from '../domain/manifest.ts';
+import { isArchive, totalBytes, type Manifest, type Part } from '../domain/manifest.ts';
 import type { Repository } from '../storage/repository.ts';
-import { compressorFor, type Compressors } from '../streams/compress.ts';
-import { unpacked } from '../streams/unpack.ts';
+import type { Compressors } from '../streams/compress.ts';
+import { unpackedFrom } from '../streams/unpack.ts';
 
 export type StoredVerification = Pick<
   VerificationEvidence,
@@ -19,7 +19,6 @@ export interface VerifyOptions {
 
 /** Parts up to this size are unpacked in memory: most of a backup's parts are a few lines of SQL. */
 const smallBytes = 1 << 20;
-const stallMs = 10 * 60_000;
 
 /**
  * Reads a backup back, whole: size and SHA-256 of every object and part as stored, that every part unpacks, that each
@@ -125,11 +124,9 @@ async function readPart(
     onChunk(chunk);
   });
   const plain =
-    part.compression === 'none'
-      ? body
-      : part.compression === 'gzip' && part.length <= smallBytes
-        ? unpackedSmall(body)
-        : unpacked(body, compressorFor(compressors, part.compression), { signal, stallMs });
+    part.compression === 'gzip' && part.length <= smallBytes
+      ? unpackedSmall(body)
+      : unpackedFrom(body, part.compression, compressors, signal);
   const digest = createHash('sha256');
   let length = 0;
   let tail = Buffer.alloc(0);
@@ -175,7 +172,7 @@ const describe = ({ name, database, object }: Range) =>
 
 /** pg_dump writes "dump complete" near its end, before what fences it off from psql. */
 function endsWhole(part: Range, tail: Buffer): boolean {
-  if (part.format !== undefined && part.format !== 'plain') return true;
+  if (isArchive(part)) return true;
   switch (part.name) {
     case 'content':
       return tail.includes('-- PostgreSQL database dump complete');

@@ -1,6 +1,6 @@
 import type { Backup } from '../domain/catalog.ts';
 import { formatBytes, formatCount, formatSeconds, shellWord } from '../domain/format.ts';
-import { totalBytes, type Manifest } from '../domain/manifest.ts';
+import { isArchive, totalBytes, type Manifest } from '../domain/manifest.ts';
 import type { Catalogs, Located, LocatedDump } from './catalogs.ts';
 import type { Output, Row } from './output.ts';
 import { styled, type Span } from './spans.ts';
@@ -175,7 +175,7 @@ function byHand({ objects, parts }: Manifest, place: string): string[] {
     );
   const archives = parts.flatMap(({ format, object, database = 'postgres' }) => {
     const name = shellWord(database);
-    if (format === undefined || format === 'plain') return [];
+    if (!isArchive({ format })) return [];
     if (format === 'directory-tar')
       return [`mkdir archive && tar -xf ${local(object)} -C archive && pg_restore -j 2 -d ${name} archive`];
     const file = format === 'directory' ? local(object.slice(0, object.lastIndexOf('/'))) : local(object);

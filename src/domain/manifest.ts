@@ -199,6 +199,9 @@ export type Extension = Readonly<z.infer<typeof extensionSchema>>;
 
 export const totalBytes = (manifest: Manifest) => manifest.objects.reduce((sum, object) => sum + object.bytes, 0);
 
+/** Whether pg_restore reads it, not psql. */
+export const isArchive = ({ format }: Pick<Part, 'format'>) => format !== undefined && format !== 'plain';
+
 /** The part of a database, if the backup holds it whole. */
 export function partOf(manifest: Manifest, name: Part['name'], database?: string): Part | undefined {
   return manifest.parts.find((part) => part.name === name && part.database === database);

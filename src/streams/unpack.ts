@@ -1,7 +1,19 @@
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { startChain } from '../process/chain.ts';
-import type { Compressor } from './compress.ts';
+import { compressorFor, type Compressor, type Compressors } from './compress.ts';
 import { pour, sinkOf } from './pour.ts';
+
+const usualStallMs = 10 * 60_000;
+
+/** What a body of this compression holds; of `none` the body itself. Fails as `unpacked` does, and as `compressorFor`. */
+export function unpackedFrom(
+  body: AsyncIterable<Uint8Array>,
+  compression: Compressor['compression'] | 'none',
+  compressors: Compressors,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  return compression === 'none' ? body : unpacked(body, compressorFor(compressors, compression), { signal });
+}
 
 /**
  * What a compressed stream holds, unpacked by the compressor's own tool. Ends only once the tool has ended well. Fails
@@ -11,9 +23,9 @@ import { pour, sinkOf } from './pour.ts';
 export async function* unpacked(
   body: AsyncIterable<Uint8Array>,
   compressor: Compressor,
-  options: { readonly signal: AbortSignal; readonly stallMs: number },
+  options: { readonly signal: AbortSignal; readonly stallMs?: number },
 ): AsyncGenerator<Uint8Array> {
-  const { signal, stallMs } = options;
+  const { signal, stallMs = usualStallMs } = options;
   const chain = startChain([compressor.decompress], { stdin: 'pipe', stdout: 'pipe', signal });
   const { stdin } = chain;
   if (!stdin)

@@ -1,6 +1,6 @@
 import { HoldfastError } from '../../domain/errors.ts';
 import { besideName } from '../../domain/ids.ts';
-import type { DatabaseRecord, Part } from '../../domain/manifest.ts';
+import { isArchive, type DatabaseRecord, type Part } from '../../domain/manifest.ts';
 import { listedAtMost, type VerificationReport } from '../../domain/restore-report.ts';
 import type { DatabaseProperties } from '../../domain/swap-report.ts';
 import { loadArchive, type ArchiveLoadInput } from '../archive/restore.ts';
@@ -116,8 +116,6 @@ function loadInto(restore: DatabaseRestore, { name, oid }: Copy, inOneTransactio
   if (isArchive(part)) return loadHeld(restore, part, order);
   return load({ ...order, stored: restore.read(part), compressor: compressorOf(restore, part) });
 }
-
-const isArchive = ({ format }: Part) => format !== undefined && format !== 'plain';
 
 async function loadHeld(
   { archive, jobs, record }: DatabaseRestore,

@@ -4,7 +4,6 @@ import { unpacked } from '../../streams/unpack.ts';
 
 /** Roles and tablespaces as text: far below this, even with ten thousand roles. */
 const maxBytes = 256 * 1024 * 1024;
-const stallMs = 10 * 60_000;
 
 /**
  * The plain text of a small member. Fails with the error of `stored`, with ToolFailed (damaged), or with ObjectDamaged
@@ -16,7 +15,7 @@ export async function memberText(
   compressor: Compressor | undefined,
   signal: AbortSignal,
 ): Promise<string> {
-  const plain = compressor === undefined ? stored : unpacked(stored, compressor, { signal, stallMs });
+  const plain = compressor === undefined ? stored : unpacked(stored, compressor, { signal });
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of plain) {
