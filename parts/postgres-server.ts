@@ -47,6 +47,8 @@ export interface PostgresServer {
   readonly socketDir: string;
   /** The client tools of this major (`pg_dump`, `pg_dumpall`, `psql`, `pg_restore`, …), callable as they stand. */
   readonly binDir: string;
+  /** All programs of this major where the server's own user may run them, until the server is stopped for good. */
+  readonly serverBinDir: string;
   readonly logFile: string;
   /** With the password in it. */
   url(database: string): string;
@@ -125,6 +127,7 @@ export async function startPostgres(wishes: PostgresWishes): Promise<PostgresSer
     dataDir,
     socketDir,
     binDir: installed.binDir,
+    serverBinDir: programs.binDir,
     logFile,
     url: (database) =>
       `postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${port.toString()}/${encodeURIComponent(database)}`,

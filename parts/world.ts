@@ -3,7 +3,7 @@
  * workers and the command line, each a process of its own running what `npm run build` made.
  */
 import { execFile, type ChildProcess } from 'node:child_process';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -82,6 +82,8 @@ export interface WorldWishes {
 /** Nothing of it is left after `stop()`, and everything dies with this process. */
 export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
   const directory = await makeScratch('world');
+  // Whoever runs the instances of a worker that is root has to get to them.
+  await chmod(directory, 0o711);
   const repository = wishes.repository ?? join(directory, 'backup');
   await mkdir(repository, { recursive: true });
   const configFile = join(directory, 'holdfast.yaml');
@@ -133,7 +135,7 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
           { server: { host, port, user, password: { env: passwordVariable(name) }, sslmode: 'disable' } },
         ]),
       );
-      const postgres = Object.fromEntries([...servers.values()].map(({ major, binDir }) => [String(major), binDir]));
+      const postgres = Object.fromEntries([...servers.values()].map(({ major, serverBinDir }) => [String(major), serverBinDir]));
       const repositories = {
         nas: { directory: repository },
         ...Object.fromEntries([...buckets].map(([name, server]) => [name, { s3: s3Section(name, server) }])),
@@ -157,7 +159,10 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
       const logFile = join(directory, `worker-${String(workers.length + 1)}.log`);
       const child = raise({
         command: process.execPath,
-        args: [command, 'worker', '--health', `127.0.0.1:${String(port)}`, '--slots', String(slots), ...args],
+        args: [
+          ...[command, 'worker', '--health', `127.0.0.1:${String(port)}`, '--slots', String(slots)],
+          ...['--instances', join(directory, 'instances'), ...args],
+        ],
         environment: {
           ...environment(),
           ...(failpoints === undefined ? {} : { HOLDFAST_FAILPOINTS: failpoints }),

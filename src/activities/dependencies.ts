@@ -1,10 +1,12 @@
 import type { Leases } from '../client/leases.ts';
 import type { Config, SecretReference } from '../domain/config.ts';
 import type { RepositorySpec, TargetSpec } from '../domain/specs.ts';
+import type { RunAs } from '../postgres/instance/run-as.ts';
 import type { Server } from '../postgres/server.ts';
 import type { Repository } from '../storage/repository.ts';
 import type { Compressors } from '../streams/compress.ts';
 import type { ToolPlaces } from '../postgres/tools.ts';
+import type { WalReport } from '../postgres/wal/receive.ts';
 
 /** What activities stand on. The worker wires it; tests hand in their own. */
 export interface Dependencies {
@@ -21,8 +23,14 @@ export interface Dependencies {
   readonly toolPlaces: (config: Config) => ToolPlaces;
   /** Where archives may lie for a while that pg_restore has to seek in. */
   readonly scratch: string;
+  /** Where instances of PostgreSQL are made that belong to nobody but a run, and who runs them where the worker is root. */
+  readonly instances: { readonly directory: string; readonly runAs: RunAs | undefined };
+  /** This machine's name: work on what lies on its disks is for its workers only. */
+  readonly host: string;
   /** Reads a secret's value. Throws ConfigurationInvalid that names where it should be. */
   readonly secret: (reference: SecretReference) => Promise<string>;
+  /** Hears how an archive stands, for metrics. */
+  readonly walReport?: (cluster: string, report: WalReport) => void;
   /** Does nothing; tests make it kill the worker or fail at a named point. */
   readonly failpoint: (name: string) => Promise<void>;
 }

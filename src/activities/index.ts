@@ -1,9 +1,22 @@
+import { auditWal, awaitWal, removeWalSlot, streamWal, type StreamWalInput } from './archive-wal.ts';
 import type { Dependencies } from './dependencies.ts';
 import { withTypedFailures } from './failures.ts';
+import { planRecovery, type PlanRecoveryInput } from './plan-recovery.ts';
+import { handOverInPlace, putBackInPlace, releaseInPlace, stopAndPutAside } from './recover-in-place.ts';
+import {
+  fetchRecovery,
+  goOnRecovery,
+  promoteRecovery,
+  replayRecovery,
+  throwAwayRecovery,
+  type RecoveryCopyInput,
+} from './recover-copy.ts';
 import { planRestore, type PlanInput } from './plan-restore.ts';
 import { pruneBackups, type PruneInput } from './prune-backups.ts';
+import { pruneBases, type PruneBasesInput } from './prune-bases.ts';
 import { dropExtracted, moveIntoSchema } from './move-into-schema.ts';
 import { controlActivities as namesAndLeases } from './resolve.ts';
+import { chooseDrilled, runDrill, type DrillInput } from './run-drill.ts';
 import { abandonCluster, finishCluster, restoreCluster } from './restore-cluster.ts';
 import { dropCopy, loadCopy, nameCopy, verifyCopy, type CopyInput } from './restore-copy.ts';
 import {
@@ -35,16 +48,26 @@ import {
   type SwapActivityInput,
 } from './swap-copy.ts';
 import { takeBackup, type TakeInput } from './take-backup.ts';
+import { preflightBase, takeBase, type TakeBaseInput } from './take-base.ts';
+import { verifyBase } from './verify-base.ts';
 import { working } from './working.ts';
 import { writeRecord, type RecordInput } from './write-record.ts';
+import type { BaseSpec, DrillSpec, WalSpec } from '../domain/physical-specs.ts';
 import type { BackupSpec } from '../domain/specs.ts';
 
 export type { PlannedRestore } from './plan-restore.ts';
 export type { PruneResult } from './prune-backups.ts';
+export type { PrunedBases } from './prune-bases.ts';
 export type { LoadedCopy } from './restore-copy.ts';
 export type { SwapActivityInput, Swapped } from './swap-copy.ts';
 export type { SurveyedDump } from './survey-dump.ts';
-export type { TakenBackup } from './take-backup.ts';
+export type { WalAuditResult } from './archive-wal.ts';
+export type { FoundGap, WalHeartbeat } from './wal-heartbeat.ts';
+export type { PlannedRecovery } from './plan-recovery.ts';
+export type { ReachedPlace } from './recover-copy.ts';
+export type { Aside } from '../postgres/recovery/put-aside.ts';
+export type { Drilled } from './run-drill.ts';
+export type { TakenBackup, TakeTurn } from './take-backup.ts';
 export type { Dependencies } from './dependencies.ts';
 
 /** On queue `holdfast`: only talks to Temporal and reads the configuration. */
@@ -54,10 +77,19 @@ export const controlActivities = (deps: Dependencies) => withTypedFailures(names
 export const siteActivities = (deps: Dependencies) =>
   withTypedFailures({
     preflightBackup: (input: { readonly spec: BackupSpec }) => working('preflight', () => preflightBackup(deps, input)),
+    preflightBase: (input: { readonly spec: BaseSpec }) => working('preflight', () => preflightBase(deps, input)),
+    awaitWal: (input: { readonly spec: BaseSpec; readonly manifestKey: string }) =>
+      working('wait for WAL', (work) => awaitWal(deps, input, work)),
+    removeWalSlot: (input: { readonly spec: WalSpec }) => working('drop the slot', () => removeWalSlot(deps, input)),
+    auditWal: (input: { readonly spec: WalSpec }) => working('audit', (work) => auditWal(deps, input, work)),
+    chooseDrilled: (input: { readonly spec: DrillSpec }) =>
+      working('choose', (work) => chooseDrilled(deps, input, work)),
+    planRecovery: (input: PlanRecoveryInput) => working('plan', (work) => planRecovery(deps, input, work)),
     publishManifest: (input: PublishInput) => working('publish', (work) => publishManifest(deps, input, work)),
     commitBackup: (input: CommitInput) => working('commit', (work) => commitBackup(deps, input, work)),
     sweepStaged: (input: SweepInput) => working('sweep', (work) => sweepStaged(deps, input, work)),
     pruneBackups: (input: PruneInput) => working('prune', (work) => pruneBackups(deps, input, work)),
+    pruneBases: (input: PruneBasesInput) => working('prune', (work) => pruneBases(deps, input, work)),
     planRestore: (input: PlanInput) => working('plan', () => planRestore(deps, input)),
     planSwap: (input: PlanSwapInput) => working('plan the swap', () => planSwap(deps, input)),
     nameCopy: (input: CopyInput & { readonly oid: number }) =>
@@ -77,6 +109,8 @@ export const siteActivities = (deps: Dependencies) =>
 export const bytesActivities = (deps: Dependencies) =>
   withTypedFailures({
     takeBackup: (input: TakeInput) => working('dump', (work) => takeBackup(deps, input, work)),
+    takeBase: (input: TakeBaseInput) => working('base backup', (work) => takeBase(deps, input, work)),
+    verifyBase: (input: VerifyInput) => working('verify', (work) => verifyBase(deps, input, work)),
     surveyForAdoption: (input: SurveyForAdoption) => working('survey', (work) => surveyForAdoption(deps, input, work)),
     surveyForRestore: (input: SurveyForRestore) => working('survey', (work) => surveyForRestore(deps, input, work)),
     verifyBackup: (input: VerifyInput) => working('verify', (work) => verifyBackup(deps, input, work)),
@@ -84,9 +118,34 @@ export const bytesActivities = (deps: Dependencies) =>
     verifyCopy: (input: CopyInput) => working('compare', (work) => verifyCopy(deps, input, work)),
     moveIntoSchema: (input: CopyInput & { readonly oid: number }) =>
       working('put into the schema', (work) => moveIntoSchema(deps, input, input.oid, work)),
+    runDrill: (input: DrillInput) => working('drill', (work) => runDrill(deps, input, work)),
     restoreCluster: (input: CopyInput) => working('restore the cluster', (work) => restoreCluster(deps, input, work)),
+  });
+
+/** On a site's queue for write-ahead logs. */
+export const walActivities = (deps: Dependencies) =>
+  withTypedFailures({
+    streamWal: (input: StreamWalInput) => working('stream WAL', (work) => streamWal(deps, input, work)),
+  });
+
+/** On a machine's own queue: work on a copy that lies on its disks. */
+export const hostActivities = (deps: Dependencies) =>
+  withTypedFailures({
+    fetchRecovery: (input: RecoveryCopyInput) => working('fetch', (work) => fetchRecovery(deps, input, work)),
+    replayRecovery: (input: RecoveryCopyInput) => working('replay', (work) => replayRecovery(deps, input, work)),
+    goOnRecovery: (input: RecoveryCopyInput) => working('go on', (work) => goOnRecovery(deps, input, work)),
+    promoteRecovery: (input: RecoveryCopyInput) => working('promote', (work) => promoteRecovery(deps, input, work)),
+    throwAwayRecovery: (input: RecoveryCopyInput) =>
+      working('throw away', (work) => throwAwayRecovery(deps, input, work)),
+    stopAndPutAside: (input: RecoveryCopyInput) => working('stop', (work) => stopAndPutAside(deps, input, work)),
+    handOverInPlace: (input: RecoveryCopyInput) => working('hand over', (work) => handOverInPlace(deps, input, work)),
+    putBackInPlace: (input: RecoveryCopyInput) => working('put back', (work) => putBackInPlace(deps, input, work)),
+    releaseInPlace: (input: RecoveryCopyInput) => working('release', () => releaseInPlace(deps, input)),
+    replanRecovery: (input: PlanRecoveryInput) => working('plan', (work) => planRecovery(deps, input, work)),
   });
 
 export type ControlActivities = ReturnType<typeof controlActivities>;
 export type SiteActivities = ReturnType<typeof siteActivities>;
 export type BytesActivities = ReturnType<typeof bytesActivities>;
+export type HostActivities = ReturnType<typeof hostActivities>;
+export type WalActivities = ReturnType<typeof walActivities>;

@@ -73,7 +73,7 @@ async function readSurveyed(
   { repository, manifestKey }: Surveyed,
 ): Promise<{ repository: RepositorySpec; backup: Backup }> {
   const manifest = await readSurvey(deps.openRepository(repository), manifestKey);
-  return { repository, backup: { manifest, manifestKey, verification: 'none' } };
+  return { repository, backup: { manifest, manifestKey, verification: 'none', drill: 'none' } };
 }
 
 async function chooseBackup(

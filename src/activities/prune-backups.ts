@@ -121,7 +121,7 @@ async function remove(
 }
 
 /** false: the store's object lock kept something of it. */
-async function unlessLocked(removal: Promise<void>): Promise<boolean> {
+export async function unlessLocked(removal: Promise<void>): Promise<boolean> {
   try {
     await removal;
     return true;
@@ -192,7 +192,7 @@ function parseJson(text: string | undefined): unknown {
 
 const tombstoneKey = (manifestKey: string) => `${manifestKey.slice(0, -manifestSuffix.length)}${tombstoneSuffix}`;
 
-async function sweepStale(repository: Repository): Promise<void> {
+export async function sweepStale(repository: Repository): Promise<void> {
   const stale = new Set<string>();
   for await (const { run, modifiedAt } of repository.listStaged())
     if (Date.now() - modifiedAt.getTime() > staleMs) stale.add(run);

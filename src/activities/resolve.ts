@@ -1,16 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BackupArgument, PruneArgument, RestoreArgument } from '../domain/arguments.ts';
+import type {
+  ArchiveWalArgument,
+  BackupArgument,
+  DrillArgument,
+  PruneArgument,
+  RestoreArgument,
+} from '../domain/arguments.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { backupSpec, restoreSpec, type BackupSpec, type RestoreSpec, type TargetSpec } from '../domain/specs.ts';
 import type { LeaseRequest } from '../domain/lease.ts';
+import {
+  baseSpec,
+  drillSpec,
+  recoverSpec,
+  walSpec,
+  type BaseSpec,
+  type DrillSpec,
+  type RecoverSpec,
+  type WalSpec,
+} from '../domain/physical-specs.ts';
+import type { RecoverArgument } from '../domain/recover-argument.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Context } from '@temporalio/activity';
 
 /** Names become specifications, once per run; and leases are asked for, which a workflow can't do itself. */
 export function controlActivities(deps: Dependencies) {
   return {
-    async resolveBackup({ policy }: Pick<BackupArgument | PruneArgument, 'policy'>): Promise<BackupSpec> {
-      const spec = backupSpec(await deps.config(), { policy });
+    async resolveBackup({ policy }: Pick<BackupArgument | PruneArgument, 'policy'>): Promise<BackupSpec | BaseSpec> {
+      const config = await deps.config();
+      const isBase = config.policies[policy]?.method === 'base';
+      const spec = isBase ? baseSpec(config, policy) : backupSpec(config, { policy });
       await untilServed(deps, spec.source);
       return spec;
     },
@@ -18,6 +37,22 @@ export function controlActivities(deps: Dependencies) {
     async resolveRestore({ argument }: { readonly argument: RestoreArgument }): Promise<RestoreSpec> {
       const spec = restoreSpec(await deps.config(), argument);
       await untilServed(deps, spec.target);
+      return spec;
+    },
+
+    async resolveWal({ cluster }: ArchiveWalArgument): Promise<WalSpec> {
+      return walSpec(await deps.config(), cluster);
+    },
+
+    async resolveRecover({ argument }: { readonly argument: RecoverArgument }): Promise<RecoverSpec> {
+      const spec = recoverSpec(await deps.config(), argument);
+      await untilServed(deps, spec.source);
+      return spec;
+    },
+
+    async resolveDrill({ policy }: DrillArgument): Promise<DrillSpec> {
+      const spec = drillSpec(await deps.config(), policy);
+      await untilServed(deps, spec.source);
       return spec;
     },
 

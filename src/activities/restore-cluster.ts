@@ -58,7 +58,7 @@ export async function restoreCluster(
 }
 
 /** What others made is read and judged here, and so comes unpacked. */
-function asRead(manifest: Manifest): Manifest {
+export function asRead(manifest: Manifest): Manifest {
   if (manifest.origin === undefined) return manifest;
   const parts = manifest.parts.map((part) =>
     part.within === undefined ? part : { ...part, compression: 'none' as const },
@@ -66,7 +66,7 @@ function asRead(manifest: Manifest): Manifest {
   return { ...manifest, parts };
 }
 
-function readPart(source: Source, part: Part, tools: Tools): AsyncIterable<Uint8Array> {
+export function readPart(source: Source, part: Part, tools: Tools): AsyncIterable<Uint8Array> {
   if (source.manifest.origin === undefined) return storedPart(source, part);
   // The part as the manifest has it: what is handed out is unpacked, what lies there isn't.
   const stored = partOf(source.manifest, part.name, part.database) ?? part;

@@ -32,7 +32,7 @@ export async function preflightBackup(
 }
 
 export interface CommitInput {
-  readonly spec: BackupSpec;
+  readonly spec: Pick<BackupSpec, 'repository'>;
   readonly run: RunIdentity;
   readonly taken: TakenBackup;
 }

@@ -2,7 +2,7 @@ import { backupId, joinKey, manifestSuffix } from '../domain/ids.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { BackupSpec } from '../domain/specs.ts';
-import { withSession } from '../postgres/connection.ts';
+import { withSession, type Session } from '../postgres/connection.ts';
 import { findTools } from '../postgres/tools.ts';
 import type { Repository, Staged, StageOwner } from '../storage/repository.ts';
 import { compressorFor } from '../streams/compress.ts';
@@ -13,9 +13,12 @@ import { takeWholeServer } from './take-whole-server.ts';
 import type { Order, Taking } from './taking.ts';
 import type { Working } from './working.ts';
 
-export interface TakeInput {
+export interface TakeInput extends TakeTurn {
   readonly spec: BackupSpec;
   readonly run: RunIdentity;
+}
+
+export interface TakeTurn {
   /** When the run started: the backup's name comes from it, whatever the attempt. */
   readonly startedAt: string;
   /** Where to begin looking for a free name: 1 for the name itself, 2 for `-2`. */
@@ -90,7 +93,7 @@ export async function takeBackup(deps: Dependencies, input: TakeInput, work: Wor
 }
 
 /** What the databases take on the server: a dump is smaller, as a rule. */
-async function databaseBytes(session: { query<Row>(text: string): Promise<readonly Row[]> }): Promise<number> {
+async function databaseBytes(session: Session): Promise<number> {
   const [row] = await session.query<{ readonly bytes: string }>(
     'SELECT coalesce(sum(pg_database_size(oid)), 0)::text AS bytes FROM pg_database WHERE datallowconn',
   );
@@ -152,7 +155,7 @@ async function stageManifest(
 const manifestKeyOf = (spec: BackupSpec, id: string) => joinKey(spec.path, `${id}${manifestSuffix}`);
 
 /** Never a later attempt's: this one may have been frozen for so long that it was given up. */
-async function sweepEarlier(repository: Repository, run: string, attempt: number): Promise<void> {
+export async function sweepEarlier(repository: Repository, run: string, attempt: number): Promise<void> {
   const earlier = new Map<number, StageOwner>();
   for await (const staged of repository.listStaged()) {
     if (staged.run === run && staged.attempt < attempt) earlier.set(staged.attempt, { run, attempt: staged.attempt });
@@ -164,11 +167,12 @@ async function sweepEarlier(repository: Repository, run: string, attempt: number
 async function freeName(repository: Repository, spec: BackupSpec, { startedAt, turn }: TakeInput): Promise<string> {
   for (let next = turn; ; next += 1) {
     const id = backupId(spec.prefix, new Date(startedAt), next);
-    if (await isFree(repository, joinKey(spec.path, `${id}.`))) return id;
+    if (await isEmpty(repository, joinKey(spec.path, `${id}.`))) return id;
   }
 }
 
-async function isFree(repository: Repository, prefix: string): Promise<boolean> {
-  for await (const object of repository.list(prefix)) return object.key === '';
-  return true;
+/** Whether nothing lies under keys that begin so. */
+export async function isEmpty(repository: Repository, prefix: string): Promise<boolean> {
+  const first = await repository.list(prefix)[Symbol.asyncIterator]().next();
+  return first.done === true;
 }

@@ -1,4 +1,5 @@
 import { foreignBeside } from '../activities/foreign-listing.ts';
+import type { BaseBackup } from '../domain/base-manifest.ts';
 import { findBackup, type Backup, type Unreadable } from '../domain/catalog.ts';
 import type { Config } from '../domain/config.ts';
 import { HoldfastError } from '../domain/errors.ts';
@@ -7,6 +8,7 @@ import { filesOf, type ForeignDump } from '../domain/foreign.ts';
 import { adoptSpec, repositoryPlace, repositorySpec, type AdoptSpec, type RepositorySpec } from '../domain/specs.ts';
 import { readCatalog } from '../storage/catalog.ts';
 import { openRepository } from '../storage/open.ts';
+import { readBases } from '../storage/physical-catalog.ts';
 import type { Repository } from '../storage/repository.ts';
 import { secretReader } from '../worker/secrets.ts';
 import type { Context } from './context.ts';
@@ -14,6 +16,8 @@ import type { Context } from './context.ts';
 /** Read from where this command runs: the same files that the workers see, if the same mount is here. */
 export interface Catalogs {
   readonly backups: readonly Located[];
+  /** Newest first of each cluster. */
+  readonly bases: readonly LocatedBase[];
   readonly unreadable: readonly (Unreadable & { readonly repository: string })[];
   /** Repositories that can't be read from here. */
   readonly unreachable: readonly { readonly repository: string; readonly error: HoldfastError }[];
@@ -22,6 +26,11 @@ export interface Catalogs {
 export interface Located {
   readonly repository: string;
   readonly backup: Backup;
+}
+
+export interface LocatedBase {
+  readonly repository: string;
+  readonly base: BaseBackup;
 }
 
 export type OpenRepository = (spec: RepositorySpec) => Repository;
@@ -62,31 +71,47 @@ export async function readForeign(
 export async function readCatalogs(config: Config, open: OpenRepository, only?: string): Promise<Catalogs> {
   const names = only === undefined ? Object.keys(config.repositories) : [only];
   const specs = names.map((name) => repositorySpec(config, name));
-  const read = await Promise.all(specs.map((spec) => readOne(spec, open)));
+  const read = await Promise.all(specs.map((spec) => readOne(spec, physicalClusters(config, spec.name), open)));
   return {
     backups: read.flatMap(({ backups }) => backups),
+    bases: read.flatMap(({ bases }) => bases),
     unreadable: read.flatMap(({ unreadable }) => unreadable),
     unreachable: read.flatMap(({ unreachable }) => unreachable),
   };
 }
 
-async function readOne(spec: RepositorySpec, open: OpenRepository): Promise<Catalogs> {
+/** The clusters whose base backups may lie in a repository, as the configuration says. */
+const physicalClusters = (config: Config, repository: string): string[] =>
+  Object.entries(config.clusters).flatMap(([name, { wal }]) => {
+    const policies = Object.values(config.policies).filter(({ cluster }) => cluster === name);
+    return wal?.repository === repository || policies.some((policy) => policy.repository === repository) ? [name] : [];
+  });
+
+async function readOne(spec: RepositorySpec, clusters: readonly string[], open: OpenRepository): Promise<Catalogs> {
   const { name } = spec;
   try {
-    const { backups, unreadable } = await readCatalog(open(spec));
+    const repository = open(spec);
+    const { backups, unreadable } = await readCatalog(repository);
+    const physical = [];
+    for (const cluster of clusters) physical.push(await readBases(repository, cluster));
     return {
       backups: backups.map((backup) => ({ repository: name, backup })),
-      unreadable: unreadable.map((one) => ({ ...one, repository: name })),
+      bases: physical.flatMap(({ bases }) => bases.map((base) => ({ repository: name, base }))),
+      unreadable: [...unreadable, ...physical.flatMap((found) => found.unreadable)].map((one) => ({
+        ...one,
+        repository: name,
+      })),
       unreachable: [],
     };
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    return { backups: [], unreadable: [], unreachable: [{ repository: name, error: seenFromHere(error, spec) }] };
+    const unreachable = [{ repository: name, error: seenFromHere(error, spec) }];
+    return { backups: [], bases: [], unreadable: [], unreachable };
   }
 }
 
 /** A command runs where people are, which is often not where the mount is. */
-function seenFromHere(error: HoldfastError, spec: RepositorySpec): HoldfastError {
+export function seenFromHere(error: HoldfastError, spec: RepositorySpec): HoldfastError {
   const elsewhere =
     'directory' in spec
       ? `run this where ${spec.directory} is mounted, for example in the worker's pod`
@@ -99,11 +124,15 @@ function seenFromHere(error: HoldfastError, spec: RepositorySpec): HoldfastError
   );
 }
 
+export type Found =
+  { readonly kind: 'dump'; readonly located: Located } | { readonly kind: 'base'; readonly located: LocatedBase };
+
 /**
- * One backup by its id, or the name of its file, or `latest` of a cluster. Throws NoSuchBackup, InvalidArgument where
- * the id alone doesn't tell which one is meant, or why a repository can't be read, if the backup may lie there.
+ * One backup by its id, or the name of its file, or `latest` of a cluster: its newest good one, of whichever kind.
+ * Throws NoSuchBackup, InvalidArgument where the id alone doesn't tell which one is meant, or why a repository can't be
+ * read, if the backup may lie there.
  */
-export function locate(catalogs: Catalogs, asked: string, cluster: string | undefined): Located {
+export function locate(catalogs: Catalogs, asked: string, cluster: string | undefined): Found {
   const parsed = backupIdSchema.safeParse(asked);
   if (!parsed.success)
     throw new HoldfastError(
@@ -112,17 +141,14 @@ export function locate(catalogs: Catalogs, asked: string, cluster: string | unde
       "give an id as listed by 'holdfast backups list', or latest with --cluster",
     );
   const id = parsed.data;
-  const found =
-    cluster === undefined
-      ? catalogs.backups.filter(({ backup }) => backup.manifest.id === id)
-      : inCluster(catalogs, id, cluster);
+  const found = cluster === undefined ? withId(catalogs, id) : inCluster(catalogs, id, cluster);
   const [first, second] = found;
   if (first && !second) return first;
   if (first) {
-    const clusters = [...new Set(found.map(({ backup }) => backup.manifest.cluster))];
+    const clusters = [...new Set(found.map((one) => manifestOf(one).cluster))];
     throw new HoldfastError(
       'InvalidArgument',
-      `'${id}' is a backup of more than one cluster or repository: ${found.map((one) => `${one.backup.manifest.cluster} in ${one.repository}`).join(', ')}`,
+      `'${id}' is a backup of more than one cluster or repository: ${found.map((one) => `${manifestOf(one).cluster} in ${one.located.repository}`).join(', ')}`,
       `name the cluster, for example --cluster ${clusters[0] ?? ''}`,
     );
   }
@@ -133,17 +159,44 @@ export function locate(catalogs: Catalogs, asked: string, cluster: string | unde
   throw new HoldfastError('NoSuchBackup', `no backup is named '${id}'`, "see 'holdfast backups list'");
 }
 
-function inCluster(catalogs: Catalogs, id: string, cluster: string): Located[] {
-  const catalog = { backups: catalogs.backups.map(({ backup }) => backup), unreadable: catalogs.unreadable };
+export const manifestOf = (found: Found) =>
+  found.kind === 'base' ? found.located.base.manifest : found.located.backup.manifest;
+
+const withId = (catalogs: Catalogs, id: string): Found[] => [
+  ...catalogs.backups.filter(({ backup }) => backup.manifest.id === id).map(asDump),
+  ...catalogs.bases.filter(({ base }) => base.manifest.id === id).map(asBase),
+];
+
+const asDump = (located: Located): Found => ({ kind: 'dump', located });
+const asBase = (located: LocatedBase): Found => ({ kind: 'base', located });
+
+function inCluster(catalogs: Catalogs, id: string, cluster: string): Found[] {
+  const bases = catalogs.bases.filter(
+    ({ base: { manifest, verification } }) =>
+      manifest.cluster === cluster && (id === 'latest' ? verification !== 'failed' : manifest.id === id),
+  );
+  const newestBase = bases.reduce<LocatedBase | undefined>(
+    (best, one) => (best && best.base.manifest.startedAt >= one.base.manifest.startedAt ? best : one),
+    undefined,
+  );
   try {
-    const backup = findBackup(catalog, { cluster, backup: id });
-    return catalogs.backups.filter((located) => located.backup === backup);
+    const backup = findBackup(
+      { backups: catalogs.backups.map((located) => located.backup), unreadable: catalogs.unreadable },
+      { cluster, backup: id },
+    );
+    if (id !== 'latest' || !newestBase || newestBase.base.manifest.startedAt < backup.manifest.startedAt)
+      return catalogs.backups.filter((located) => located.backup === backup).map(asDump);
+    return [asBase(newestBase)];
   } catch (error) {
+    if (newestBase) return id === 'latest' ? [asBase(newestBase)] : bases.map(asBase);
     // It may lie where nobody could look.
     const [unreachable] = catalogs.unreachable;
     throw unreachable ? unreachable.error : error;
   }
 }
 
-export const openLocated = (config: Config, open: OpenRepository, { repository }: Located): Repository =>
-  open(repositorySpec(config, repository));
+export const openLocated = (
+  config: Config,
+  open: OpenRepository,
+  { repository }: Pick<Located, 'repository'>,
+): Repository => open(repositorySpec(config, repository));

@@ -12,6 +12,7 @@ export const exitCodes = {
   busy: 7,
   damaged: 8,
   waits: 9,
+  drillFailed: 10,
   interrupted: 130,
 } as const;
 
@@ -27,8 +28,9 @@ export const exitCodeMeanings: readonly (readonly [code: ExitCode, meaning: stri
   [5, 'Temporal, PostgreSQL or the repository is out of reach or refuses access, or no worker is there'],
   [6, 'refused: rejected, expired, not taken, or a plan that can not be carried out'],
   [7, 'the cluster is busy with another run'],
-  [8, 'a backup is partial or damaged'],
-  [9, 'a plan waits for a decision (status, and restore without a terminal)'],
+  [8, 'a backup is partial or damaged, or WAL that it needs is missing'],
+  [9, 'a plan waits for a decision (status, and restore and recover without a terminal)'],
+  [10, 'a drill failed: the backup could not be restored, or a check of it did not pass'],
   [130, 'interrupted by Ctrl-C: what was followed goes on'],
 ];
 
@@ -42,6 +44,7 @@ const codes: Readonly<Record<ErrorType | CommandErrorType, ExitCode>> = {
   ConfigurationChanged: exitCodes.configuration,
   ConfigurationInvalid: exitCodes.configuration,
   DecisionRefused: exitCodes.refused,
+  DrillFailed: exitCodes.drillFailed,
   DumpFailed: exitCodes.failed,
   DumpRefused: exitCodes.refused,
   Expired: exitCodes.refused,
@@ -73,6 +76,7 @@ const codes: Readonly<Record<ErrorType | CommandErrorType, ExitCode>> = {
   ToolTooOld: exitCodes.failed,
   Unexpected: exitCodes.failed,
   VerificationFailed: exitCodes.damaged,
+  WalMissing: exitCodes.damaged,
 };
 
 export const exitCodeOf = (type: ErrorType | CommandErrorType): ExitCode => codes[type];

@@ -13,23 +13,55 @@ export interface Moving {
 }
 
 export function readHeartbeat({ activity, attempt, heartbeat }: BytesMoved): Moving {
-  const members =
-    typeof heartbeat === 'object' && heartbeat !== null ? (heartbeat as Readonly<Record<string, unknown>>) : {};
-  const number = (name: string) => {
-    const value = members[name];
-    return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
-  };
-  const doing = members['doing'];
+  const members = membersOf(heartbeat);
   return {
     activity,
     attempt,
-    doing: typeof doing === 'string' ? doing : undefined,
-    bytes: number('bytes'),
-    totalBytes: number('totalBytes'),
-    done: number('done'),
-    total: number('total'),
+    doing: textOf(members['doing']),
+    bytes: numberOf(members['bytes']),
+    totalBytes: numberOf(members['totalBytes']),
+    done: numberOf(members['done']),
+    total: numberOf(members['total']),
   };
 }
+
+/** How far a WAL archive is, by its last heartbeat. */
+export interface Archiving {
+  /** Why the last attempt ended, where another goes on: a server or a store that doesn't answer. */
+  readonly failure: string | undefined;
+  readonly doing: string | undefined;
+  /** Everything before it is in the repository. */
+  readonly archivedLsn: string | undefined;
+  readonly lagBytes: number | undefined;
+  /** Age of the oldest WAL that is not archived. */
+  readonly lagSeconds: number | undefined;
+  /** How much more the server keeps for the slot before it gives up; undefined: without limit, or not known. */
+  readonly retentionLeftBytes: number | undefined;
+  readonly warnings: readonly string[];
+}
+
+export function readArchiving(beats: readonly BytesMoved[]): Archiving | undefined {
+  const beat = beats.find(({ heartbeat }) => 'archivedLsn' in membersOf(heartbeat)) ?? beats[0];
+  if (beat === undefined) return undefined;
+  const members = membersOf(beat.heartbeat);
+  return {
+    failure: beat.attempt > 1 ? beat.failure : undefined,
+    doing: textOf(members['doing']),
+    archivedLsn: textOf(members['archivedLsn']),
+    lagBytes: numberOf(members['lagBytes']),
+    lagSeconds: numberOf(members['lagSeconds']),
+    retentionLeftBytes: numberOf(members['retentionLeftBytes']),
+    warnings: Array.isArray(members['warnings']) ? members['warnings'].filter((one) => typeof one === 'string') : [],
+  };
+}
+
+const membersOf = (heartbeat: unknown): Readonly<Record<string, unknown>> =>
+  typeof heartbeat === 'object' && heartbeat !== null ? (heartbeat as Readonly<Record<string, unknown>>) : {};
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined);
+
+const numberOf = (value: unknown) =>
+  typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
 
 const windowMs = 30_000;
 

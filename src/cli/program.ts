@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, type Option } from 'commander';
 import { addApply } from './commands/apply.ts';
 import { addApprove } from './commands/approve.ts';
 import { addBackup } from './commands/backup.ts';
@@ -10,13 +10,21 @@ import { addBackupsVerify } from './commands/backups-verify.ts';
 import { addCancel } from './commands/cancel.ts';
 import { addConfigCheck } from './commands/config-check.ts';
 import { addConfigSchema } from './commands/config-schema.ts';
+import { addDrill } from './commands/drill.ts';
 import { addPrune } from './commands/prune.ts';
+import { addRecover } from './commands/recover.ts';
+import { addRecoverGoOn } from './commands/recover-go-on.ts';
+import { addRecoverPromote } from './commands/recover-promote.ts';
+import { addRecoverRelease } from './commands/recover-release.ts';
+import { addRecoverThrowAway } from './commands/recover-throw-away.ts';
+import { addRecoverUndo } from './commands/recover-undo.ts';
 import { addReject } from './commands/reject.ts';
 import { addRepositoriesInit } from './commands/repositories-init.ts';
 import { addRestore } from './commands/restore.ts';
 import { addRestoreRelease } from './commands/restore-release.ts';
 import { addRestoreUndo } from './commands/restore-undo.ts';
 import { addStatus } from './commands/status.ts';
+import { addWindow } from './commands/window.ts';
 import { addWorker } from './commands/worker.ts';
 import { exitCodeMeanings } from './exit-codes.ts';
 import { withExamples, type Shell } from './shell.ts';
@@ -38,7 +46,7 @@ export function buildProgram(shell: Shell): Command {
     .option('--no-color', 'no colours; they need a terminal anyway, and NO_COLOR turns them off too')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
-    .configureHelp({ showGlobalOptions: true, helpWidth: 100 })
+    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: ofEveryCommand, helpWidth: 100 })
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       // What is wrong is said in Holdfast's own two lines.
@@ -63,9 +71,17 @@ export function buildProgram(shell: Shell): Command {
   addBackupsSurvey(backups, shell);
   addBackupsAdopt(backups, shell);
   addPrune(program, shell);
+  addDrill(program, shell);
   const restore = addRestore(program, shell);
   addRestoreUndo(restore, shell);
   addRestoreRelease(restore, shell);
+  addWindow(program, shell);
+  const recover = addRecover(program, shell);
+  addRecoverPromote(recover, shell);
+  addRecoverGoOn(recover, shell);
+  addRecoverThrowAway(recover, shell);
+  addRecoverUndo(recover, shell);
+  addRecoverRelease(recover, shell);
   addApprove(program, shell);
   addReject(program, shell);
   addCancel(program, shell);
@@ -82,6 +98,13 @@ export function buildProgram(shell: Shell): Command {
     `\nTemporal is found as the temporal command finds it: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, temporal.toml.\n\nExit codes:\n${codes.join('\n')}`,
   );
   return program;
+}
+
+/** Not those of a command above it: `restore undo` takes none of what `restore` takes. */
+function ofEveryCommand(command: Command): Option[] {
+  let top = command;
+  while (top.parent !== null) top = top.parent;
+  return top === command ? [] : top.options.filter(({ hidden }) => !hidden);
 }
 
 /** A command that is only a name for others. */

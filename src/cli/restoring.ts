@@ -1,16 +1,13 @@
 import type { TemporalConnection } from '../client/connect.ts';
 import { restoreArgument, type RestoreArgument } from '../domain/arguments.ts';
-import type { Progress } from '../domain/run.ts';
 import type { RestoreResult } from '../workflows/restore-run.ts';
 import { checkedArgument } from './checked-argument.ts';
 import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import type { Followed } from './follow.ts';
 import type { Output } from './output.ts';
-import { showCommands, showDecision } from './show-run.ts';
-import { styled } from './spans.ts';
+import { decisionWatcher, endOfDecided } from './decided-runs.ts';
 import { startAndFollow } from './starting.ts';
-import { commandsFor } from './type-this.ts';
 
 /** As they are typed. */
 export interface RestoreOptions {
@@ -77,52 +74,19 @@ export async function runRestore(
   return endOfRestore(output, watch.run, followed, () => watch.outcome());
 }
 
-/** Shows every plan once. A terminal goes on waiting; anything else stops where a person is needed. */
-export function decisionWatcher(output: Output, run: string): (progress: Progress) => 'go on' | 'stop' {
-  let shown: string | null = null;
-  return (progress) => {
-    if (progress.waitingFor === 'follow-up') return 'stop';
-    if (progress.waitingFor !== 'decision') return 'go on';
-    if (shown !== progress.planDigest) {
-      shown = progress.planDigest;
-      showDecision(output, run, progress);
-    }
-    return output.terminal ? 'go on' : 'stop';
-  };
-}
-
-export async function endOfRestore(
+export const endOfRestore = (
   output: Output,
   run: string,
   followed: Followed,
   outcome: () => Promise<unknown>,
-): Promise<ExitCode> {
-  if (followed.end === 'stopped') {
-    const { progress } = followed;
-    const { waitingFor, planDigest, expiresAt } = progress;
-    const commands = commandsFor(run, progress);
-    if (waitingFor === 'follow-up') {
-      output.line();
-      output.line(
-        styled('green', 'swapped'),
-        ': the restored database is live; the old one is kept until you release it or swap it back',
-      );
-      showCommands(output, commands);
-    }
-    output.document({
-      run,
-      outcome: waitingFor === 'follow-up' ? 'swapped' : null,
-      waitingFor,
-      planDigest,
-      plan: progress.plan,
-      expiresAt,
-      next: commands,
-    });
-    return waitingFor === 'decision' ? exitCodes.waits : exitCodes.ok;
-  }
-  const result = (await outcome()) as RestoreResult;
-  output.line(styled('green', result.outcome), ` from backup ${result.backup}`);
-  for (const done of result.done) output.line(`  ${done}`);
-  output.document({ run, outcome: result.outcome, waitingFor: null, result });
-  return exitCodes.ok;
-}
+): Promise<ExitCode> =>
+  endOfDecided(output, run, followed, outcome, {
+    standing: () => ({
+      outcome: 'swapped',
+      words: [': the restored database is live; the old one is kept until you release it or swap it back'],
+    }),
+    ended: (result) => {
+      const { outcome: how, backup, done } = result as RestoreResult;
+      return { outcome: how, words: [` from backup ${backup}`], done };
+    },
+  });

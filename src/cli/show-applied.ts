@@ -1,40 +1,56 @@
 import type { ScheduleChange } from '../client/schedules.ts';
+import type { WalChange } from '../client/wal-archives.ts';
 import type { Config } from '../domain/config.ts';
 import type { Output } from './output.ts';
 import type { Polling } from './polling.ts';
 import { styled, type Style } from './spans.ts';
 import { formatRun } from './times.ts';
 
-const styles: Readonly<Record<ScheduleChange['change'], Style>> = {
+/** What `apply` did: to schedules, and to the workflows that archive WAL. */
+export interface Applied {
+  readonly schedules: readonly ScheduleChange[];
+  readonly wal: readonly WalChange[];
+}
+
+const styles: Readonly<Record<ScheduleChange['change'] | WalChange['change'], Style>> = {
   created: 'green',
+  started: 'green',
   updated: 'yellow',
   unchanged: 'dim',
   deleted: 'red',
+  stopped: 'red',
   orphaned: 'yellow',
 };
 
 export function showApplied(
   output: Output,
   config: Config,
-  changes: readonly ScheduleChange[],
+  { schedules, wal }: Applied,
   polling: readonly Polling[],
 ): void {
-  if (changes.length === 0) output.line('no policy has a schedule');
-  for (const { change, policy, paused, next } of changes) {
-    const { schedule, timezone = 'UTC' } = config.policies[policy] ?? {};
+  if (schedules.length === 0) output.line('no policy has a schedule');
+  for (const { change, policy, kind, paused, next } of schedules) {
+    const { schedule, drill, timezone = 'UTC' } = config.policies[policy] ?? {};
+    const cron = kind === 'drill' ? drill : schedule;
     output.line(
       styled(styles[change], change.padEnd(9)),
-      `  ${policy}`,
-      schedule === undefined ? '' : styled('dim', `  ${schedule} (${timezone})`),
+      kind === 'drill' ? `  drill of ${policy}` : `  ${policy}`,
+      cron === undefined ? '' : styled('dim', `  ${cron} (${timezone})`),
       paused ? styled('yellow', '  PAUSED') : '',
     );
     for (const at of next) output.line(styled('dim', '             next '), formatRun(at, timezone));
   }
-  if (changes.some(({ change }) => change === 'orphaned'))
+  for (const { change, cluster } of wal)
+    output.line(styled(styles[change], change.padEnd(9)), `  WAL archive of cluster ${cluster}`);
+  if (schedules.some(({ change }) => change === 'orphaned'))
     output.warn(
-      "schedules marked orphaned go on starting backups of policies that are gone; 'holdfast apply --prune' deletes them",
+      "schedules marked orphaned go on starting backups and drills of policies that are gone; 'holdfast apply --prune' deletes them",
     );
-  if (changes.some(({ change, paused }) => paused && change !== 'deleted' && change !== 'orphaned'))
+  if (wal.some(({ change }) => change === 'orphaned'))
+    output.warn(
+      "WAL archives marked orphaned go on, though the configuration doesn't want them any more; 'holdfast apply --prune' stops them",
+    );
+  if (schedules.some(({ change, paused }) => paused && change !== 'deleted' && change !== 'orphaned'))
     output.warn('a paused schedule starts nothing until somebody unpauses it in Temporal');
   for (const { queues, command } of missing(polling))
     output.warn(`no worker polls ${queues.join(', ')}: start '${command}'`);
@@ -50,7 +66,12 @@ function missing(polling: readonly Polling[]): { readonly queues: readonly strin
   }));
 }
 
-export const appliedDocument = (changes: readonly ScheduleChange[], polling: readonly Polling[]) => ({
-  schedules: changes.map(({ next, ...rest }) => ({ ...rest, next: next.map((at) => at.toISOString()) })),
+export const appliedDocument = ({ schedules, wal }: Applied, polling: readonly Polling[]) => ({
+  schedules: schedules.map(({ next, kind = 'backup', ...rest }) => ({
+    ...rest,
+    kind,
+    next: next.map((at) => at.toISOString()),
+  })),
+  wal,
   queues: polling,
 });

@@ -1,7 +1,8 @@
-import type { Backup } from '../domain/catalog.ts';
 import { formatBytes, formatCount, formatSeconds, shellWord } from '../domain/format.ts';
 import { isArchive, totalBytes, type Manifest } from '../domain/manifest.ts';
 import type { Catalogs, Located, LocatedDump } from './catalogs.ts';
+import { showBases } from './show-bases.ts';
+import { outcomeSpan, showFacts, type Facts } from './show-facts.ts';
 import type { Output, Row } from './output.ts';
 import { styled, type Span } from './spans.ts';
 import { formatAge, formatUtc } from './times.ts';
@@ -10,7 +11,7 @@ import { commandWord } from './type-this.ts';
 /** Newest first, cluster by cluster; what can't be read at the end. */
 export function showBackups(output: Output, catalogs: Catalogs, nowMs: number): void {
   const severalRepositories = new Set(catalogs.backups.map(({ repository }) => repository)).size > 1;
-  const head = ['ID', 'CLUSTER', 'POLICY', 'AGE', 'SIZE', 'DATABASES', 'STATUS', 'VERIFIED'];
+  const head = ['ID', 'CLUSTER', 'POLICY', 'AGE', 'SIZE', 'DATABASES', 'STATUS', 'VERIFIED', 'DRILL'];
   const rows = catalogs.backups.map(({ repository, backup }): Row => {
     const { manifest } = backup;
     return [
@@ -21,11 +22,16 @@ export function showBackups(output: Output, catalogs: Catalogs, nowMs: number): 
       formatBytes(totalBytes(manifest)),
       databaseCount(manifest),
       statusSpan(manifest.status),
-      verificationSpan(backup.verification),
+      outcomeSpan(backup.verification),
+      outcomeSpan(backup.drill),
       ...(severalRepositories ? [repository] : []),
     ];
   });
   if (rows.length > 0) output.table(severalRepositories ? [...head, 'REPOSITORY'] : head, rows);
+  if (catalogs.bases.length > 0) {
+    if (rows.length > 0) output.line();
+    showBases(output, catalogs.bases, nowMs);
+  }
   for (const { repository, manifestKey, reason } of catalogs.unreadable)
     output.warn(`manifest ${manifestKey} in repository ${repository} can't be read: ${reason}`);
 }
@@ -65,15 +71,17 @@ export const foreignDocument = ({ dump, cluster, adopt }: LocatedDump) => ({
 });
 
 export function backupDocument({ repository, backup }: Located) {
-  const { manifest, manifestKey, verification } = backup;
-  const { id, cluster, policy, status, startedAt, finishedAt } = manifest;
+  const { manifest, manifestKey, verification, drill } = backup;
+  const { id, cluster, policy, method, status, startedAt, finishedAt } = manifest;
   return {
     id,
     cluster,
     policy,
+    method,
     repository,
     status,
     verification,
+    drill,
     startedAt,
     finishedAt,
     bytes: totalBytes(manifest),
@@ -94,25 +102,15 @@ function databaseCount({ databases }: Manifest): Span[] {
 
 const statusSpan = (status: Manifest['status']): Span => (status === 'complete' ? status : styled('yellow', 'PARTIAL'));
 
-function verificationSpan(verification: Backup['verification']): Span {
-  switch (verification) {
-    case 'passed':
-      return styled('green', 'passed');
-    case 'failed':
-      return styled('red', 'FAILED');
-    case 'none':
-      return styled('dim', 'not yet');
-  }
-}
-
 /** One backup, and how to read it without Holdfast. */
 export function showBackup(output: Output, located: Located, nowMs: number, place: string): void {
-  const { manifest, manifestKey, verification } = located.backup;
-  const facts: [string, Span | readonly Span[]][] = [
+  const { manifest, manifestKey, verification, drill } = located.backup;
+  const facts: Facts = [
     ['cluster', manifest.cluster],
     ['policy', `${manifest.policy} (${manifest.method})`],
     ['status', statusSpan(manifest.status)],
-    ['verified', verificationSpan(verification)],
+    ['verified', outcomeSpan(verification)],
+    ['drill', outcomeSpan(drill)],
     [
       'taken',
       `${formatUtc(new Date(manifest.startedAt))}, ${formatAge(new Date(manifest.startedAt), nowMs)} ago, in ${formatSeconds((Date.parse(manifest.finishedAt) - Date.parse(manifest.startedAt)) / 1000)}`,
@@ -139,11 +137,7 @@ export function showBackup(output: Output, located: Located, nowMs: number, plac
     ]),
   ];
   output.line(styled('bold', manifest.id));
-  for (const [name, value] of facts)
-    output.line(
-      styled('dim', `  ${name.padEnd(11)}`),
-      ...(typeof value === 'string' || 'style' in value ? [value] : value),
-    );
+  showFacts(output, facts);
   output.line();
   output.table(
     ['DATABASE', 'STATUS', 'SIZE', 'TABLES', 'ROWS', 'EXTENSIONS'],

@@ -1,5 +1,7 @@
 import { nextRuns } from '../client/next-runs.ts';
 import { policyPath, policyPrefix, type ClusterConfig, type PolicyConfig } from '../domain/config.ts';
+import { physicalDirectory } from '../domain/base-manifest.ts';
+import { formatCount } from '../domain/format.ts';
 import { joinKey } from '../domain/ids.ts';
 import { defaultJobs, repositoryPlace, repositorySpec, type RepositorySpec } from '../domain/specs.ts';
 import type { LoadedConfiguration } from './configuration.ts';
@@ -11,9 +13,15 @@ import { formatRun } from './times.ts';
 export function showConfig(output: Output, { config, path }: LoadedConfiguration, now: Date): void {
   output.line(styled('green', 'valid'), `  ${path}, installation ${config.installation}`);
   output.line();
+  const archives = Object.values(config.clusters).some(({ wal }) => wal !== undefined);
   output.table(
-    ['CLUSTER', 'SERVER', 'SITE'],
-    Object.entries(config.clusters).map(([name, cluster]) => [name, serverText(cluster), cluster.site]),
+    ['CLUSTER', 'SERVER', 'SITE', ...(archives ? ['WAL'] : [])],
+    Object.entries(config.clusters).map(([name, cluster]) => [
+      name,
+      serverText(cluster),
+      cluster.site,
+      ...(archives ? [walText(cluster)] : []),
+    ]),
   );
   if (Object.keys(config.repositories).length > 0) {
     output.line();
@@ -34,12 +42,18 @@ export function showConfig(output: Output, { config, path }: LoadedConfiguration
   const { expiresAfter, gate } = config.approvals.restore;
   output.line();
   output.line(
-    `restores wait ${expiresAfter} for an approval, ${gate === 'swap' ? 'once the copy is verified' : 'before anything is made'}`,
+    `restores wait ${expiresAfter} for an approval, ${gate === 'swap' ? 'once the copy is verified' : 'before anything is made'}; recoveries in place before anything is stopped`,
   );
 }
 
 const repositoryText = (spec: RepositorySpec) =>
   's3' in spec ? `${repositoryPlace(spec)} at ${spec.s3.endpoint ?? `AWS, ${spec.s3.region}`}` : repositoryPlace(spec);
+
+function walText({ wal }: ClusterConfig): string {
+  if (!wal) return 'not archived';
+  const source = wal.takeOver === undefined ? 'streamed' : `taken over from ${wal.takeOver.directory}`;
+  return `${source}, into ${wal.repository}, at most ${wal.maxAge} old`;
+}
 
 function serverText({ server }: ClusterConfig): string {
   if (!server) return '';
@@ -47,14 +61,15 @@ function serverText({ server }: ClusterConfig): string {
 }
 
 function policyFacts(name: string, policy: PolicyConfig): [string, string][] {
-  const path = policyPath(policy);
+  const path = policy.method === 'base' ? physicalDirectory(policy.cluster, '<system identifier>') : policyPath(policy);
   const { last, days } = policy.keep ?? {};
   const keep = [
     ...(last === undefined ? [] : [`the last ${String(last)}`]),
     ...(days === undefined ? [] : [`${String(days)} days`]),
+    ...(policy.window === undefined ? [] : [`recovery to any moment of the last ${policy.window}`]),
   ];
   return [
-    ['backs up', `${policy.cluster} by ${policy.method}, ${policy.compression}${how(policy)}`],
+    ['backs up', `${policy.cluster} by ${policy.method}, ${how(policy)}`],
     ['to', `${policy.repository ?? ''}: ${path === '' ? '' : `${path}/`}${policyPrefix(name, policy)}-YYYYMMDD-HHMMSS`],
     ['keeps', keep.length === 0 ? 'everything: nothing is ever deleted' : keep.join(' and ')],
     ...(policy.adopt === undefined
@@ -66,6 +81,14 @@ function policyFacts(name: string, policy: PolicyConfig): [string, string][] {
           ],
         ]),
     ...(policy.exclude.length === 0 ? [] : [['without', policy.exclude.join(', ')] as [string, string]]),
+    ...(policy.drill === undefined
+      ? []
+      : [
+          ['drill', `${policy.drill} (${policy.timezone}), ${formatCount(policy.checks?.length ?? 0, 'check')}`] as [
+            string,
+            string,
+          ],
+        ]),
     [
       'schedule',
       policy.schedule === undefined ? 'none: it runs when started by hand' : `${policy.schedule} (${policy.timezone})`,
@@ -73,8 +96,18 @@ function policyFacts(name: string, policy: PolicyConfig): [string, string][] {
   ];
 }
 
-const how = ({ method, format = 'custom', jobs = defaultJobs }: PolicyConfig) =>
-  method === 'pg_dump' ? `, format ${format}, ${String(jobs)} jobs` : '';
+function how(policy: PolicyConfig): string {
+  const { method, compression, format = 'custom', jobs = defaultJobs, fullEvery = 1, checkpoint = 'fast' } = policy;
+  switch (method) {
+    case 'base':
+      return `${fullEvery === 1 ? 'full' : `a full one every ${String(fullEvery)}`}, checkpoint ${checkpoint}${policy.standby === undefined ? '' : `, from standby ${policy.standby.host}`}`;
+    case 'pg_dump':
+      return `${compression}, format ${format}, ${String(jobs)} jobs`;
+    case 'pg_dumpall':
+    case 'cnpg':
+      return compression;
+  }
+}
 
 const scheduled = ({ schedule, timezone }: PolicyConfig, now: Date): Date[] =>
   schedule === undefined ? [] : nextRuns(schedule, timezone, now);

@@ -2,7 +2,7 @@ import { formatBytes, formatCount, formatSeconds } from '../domain/format.ts';
 import type { Output } from './output.ts';
 import { styled } from './spans.ts';
 import type { BackupResult } from '../workflows/backup.ts';
-import type { PruneResult } from '../activities/index.ts';
+import type { PrunedBases, PruneResult } from '../activities/index.ts';
 import type { AdoptResult } from '../workflows/adopt.ts';
 
 /** @param outcome what the workflow backup returned */
@@ -31,7 +31,7 @@ export function showAdopted(output: Output, run: string, outcome: unknown): void
 
 /** @param outcome what the workflow prune returned */
 export function showPruned(output: Output, run: string, outcome: unknown, dryRun: boolean): void {
-  const result = outcome as PruneResult;
+  const result = outcome as PruneResult | PrunedBases;
   if (result.verdicts.length === 0) output.line('the policy has no backups');
   else
     output.table(
@@ -42,8 +42,9 @@ export function showPruned(output: Output, run: string, outcome: unknown, dryRun
         keep.length > 0 ? keep.join('; ') : 'nothing keeps it',
       ]),
     );
+  const segments = 'segmentsRemoved' in result ? `, and ${formatCount(result.segmentsRemoved, 'segment')} of WAL` : '';
   output.line(
-    `${formatCount(result.removed.length, 'backup')} ${dryRun ? 'would go' : 'removed'}, ${String(result.kept)} kept`,
+    `${formatCount(result.removed.length, 'backup')}${segments} ${dryRun ? 'would go' : 'removed'}, ${String(result.kept)} kept`,
   );
   for (const id of result.locked ?? []) output.warn(`${id} should have gone, and the store's object lock keeps it`);
   output.document({ run, dryRun, result });

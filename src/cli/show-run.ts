@@ -1,19 +1,20 @@
-import { renderPlan } from '../domain/render-plan.ts';
 import type { Progress } from '../domain/run.ts';
 import { stepLine } from './follow.ts';
 import { showMarkdown } from './markdown.ts';
+import { showStanding, standingOf } from './standing.ts';
 import { movingText } from './moving.ts';
 import type { Output } from './output.ts';
 import { styled } from './spans.ts';
+import { archivingDocument, archivingLines } from './show-archives.ts';
 import { formatUtc } from './times.ts';
-import { commandsFor } from './type-this.ts';
+import { commandsFor, inWords } from './type-this.ts';
 import type { Look } from './watch.ts';
 
 /** The plan that is up for decision, and what to type about it. */
 export function showDecision(output: Output, run: string, progress: Progress): void {
-  if (!progress.plan) return;
+  if (progress.planText === null) return;
   output.line();
-  showMarkdown(output, renderPlan(progress.plan));
+  showMarkdown(output, progress.planText);
   output.line();
   output.line(
     styled('yellow', `waits for a decision until ${progress.expiresAt ?? 'somebody decides'}`),
@@ -34,7 +35,8 @@ export function showRun(output: Output, run: string, look: Look): void {
     `  ${look.workflow}, ${look.status.toLowerCase()}, started ${formatUtc(look.startedAt)}`,
     look.closedAt ? `, ended ${formatUtc(look.closedAt)}` : '',
   );
-  for (const moving of look.moving) output.line('  moving: ', movingText(moving, undefined));
+  if (look.archiving) for (const line of archivingLines(look.archiving)) output.line(`  ${line}`);
+  else for (const moving of look.moving) output.line('  moving: ', movingText(moving, undefined));
   if (!progress) {
     output.warn(
       look.polled === true
@@ -46,9 +48,9 @@ export function showRun(output: Output, run: string, look: Look): void {
   output.line(progress.subject.replaceAll('`', ''));
   for (const step of progress.steps) output.line(...stepLine(step));
   if (progress.waitingFor === 'decision') showDecision(output, run, progress);
-  else if (progress.plan) {
+  else if (progress.planText !== null) {
     output.line();
-    showMarkdown(output, renderPlan(progress.plan));
+    showMarkdown(output, progress.planText);
   }
   for (const { verb, by, reason, at, plan } of progress.decisions)
     output.line(
@@ -57,8 +59,12 @@ export function showRun(output: Output, run: string, look: Look): void {
     );
   for (const { verb, by, why, at } of progress.refusals)
     output.line(styled('yellow', `not taken: ${verb}`), `${by === null ? '' : ` by '${by}'`} at ${at}: ${why}`);
+  if (progress.waitingFor !== 'decision' && standingOf(progress) !== null) {
+    output.line();
+    showStanding(output, progress);
+  }
   if (progress.waitingFor === 'follow-up') {
-    output.line(styled('yellow', 'waits for release or undo, for as long as it takes'));
+    output.line(styled('yellow', `waits for ${inWords(progress.followUps)}, for as long as it takes`));
     showCommands(output, commandsFor(run, progress));
   }
 }
@@ -72,6 +78,7 @@ export const runDocument = (run: string, look: Look) => ({
   closedAt: look.closedAt?.toISOString() ?? null,
   workerAnswers: look.progress !== undefined,
   moving: look.moving,
+  ...(look.archiving ? { archiving: archivingDocument(look.archiving) } : {}),
   progress: look.progress ?? null,
   next: look.progress ? commandsFor(run, look.progress) : [],
 });

@@ -1,4 +1,5 @@
-import { commandsFor } from './type-this.ts';
+import { commandsFor, inWords } from './type-this.ts';
+import { archivingDocument, showArchives } from './show-archives.ts';
 import { movingText } from './moving.ts';
 import type { Output, Row } from './output.ts';
 import { showCommands } from './show-run.ts';
@@ -20,6 +21,7 @@ export function showSurvey(output: Output, survey: Survey, nowMs: number): void 
     );
   for (const cluster of survey.unprotected)
     output.line(styled('yellow', `cluster ${cluster} has no policy: nothing backs it up`));
+  showArchives(output, survey.archives);
 
   output.line();
   output.line(styled('bold', survey.open.length === 0 ? 'no open runs' : 'open runs'));
@@ -44,7 +46,7 @@ export function showSurvey(output: Output, survey: Survey, nowMs: number): void 
         styled('bold', run),
         progress.waitingFor === 'decision'
           ? `  a decision until ${progress.expiresAt ?? ''}`
-          : '  release or undo, for as long as it takes',
+          : `  ${inWords(progress.followUps)}, for as long as it takes`,
       );
       if (progress.waitingFor === 'decision')
         output.line('    ', styled('dim', `holdfast status ${run}  shows the plan`));
@@ -89,11 +91,11 @@ function scheduleSpan(freshness: PolicyState['freshness']): Span {
 function stateOf({ progress, workflow }: Look): string {
   if (!progress) return `${workflow}, no worker answers`;
   const step = progress.steps.findLast(({ status }) => status === 'running' || status === 'waiting');
-  if (progress.waitingFor === 'follow-up') return 'waits for release or undo';
+  if (progress.waitingFor === 'follow-up') return `waits for ${inWords(progress.followUps)}`;
   return step ? step.name : 'between two steps';
 }
 
-export function surveyDocument({ policies, unprotected, unreachable, open, failures, workerPolls }: Survey) {
+export function surveyDocument({ policies, unprotected, unreachable, archives, open, failures, workerPolls }: Survey) {
   return {
     workerPolls,
     policies: policies.map(({ newestGood, freshness, ...rest }) => ({
@@ -103,6 +105,12 @@ export function surveyDocument({ policies, unprotected, unreachable, open, failu
       overdueSince: freshness.state === 'overdue' ? freshness.since.toISOString() : null,
     })),
     clustersWithoutPolicy: unprotected,
+    walArchives: archives.map(({ cluster, run, archiving, standing }) => ({
+      cluster,
+      run,
+      standing,
+      archiving: archiving ? archivingDocument(archiving) : null,
+    })),
     unreachable: unreachable.map(({ repository, error }) => ({
       repository,
       type: error.type,

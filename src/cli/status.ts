@@ -5,9 +5,12 @@ import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { follow } from './follow.ts';
 import type { Output } from './output.ts';
-import { decisionWatcher, endOfRestore } from './restoring.ts';
+import { decisionWatcher } from './decided-runs.ts';
+import { endOfRecover } from './recovering.ts';
+import { endOfRestore } from './restoring.ts';
 import { runDocument, showRun } from './show-run.ts';
 import { runSeconds } from './starting.ts';
+import { showDrilled } from './show-drill.ts';
 import { showAdopted, showPruned, showTaken } from './show-results.ts';
 import { showSurvey, surveyDocument } from './show-survey.ts';
 import { survey } from './survey.ts';
@@ -60,6 +63,15 @@ export async function followStatus(
     case 'prune':
       showPruned(output, run, await watch.outcome(), followed.look.progress?.subject.endsWith('(dry run)') ?? false);
       return exitCodes.ok;
+    case 'drill':
+      await showDrilled(output, run, watch.outcome());
+      return exitCodes.ok;
+    case 'archiveWal':
+      output.line(`run ${run} has ended: nothing archives this log any more`);
+      output.document({ run, result: await watch.outcome() });
+      return exitCodes.ok;
+    case 'recover':
+      return endOfRecover(output, run, followed, () => watch.outcome());
     default:
       return endOfRestore(output, run, followed, () => watch.outcome());
   }

@@ -1,12 +1,13 @@
 import type { TemporalConnection } from '../client/connect.ts';
 import { isPolled } from '../client/pollers.ts';
-import { listRuns, type ListedRun } from '../client/runs.ts';
+import { archiveType, listRuns, type ListedRun } from '../client/runs.ts';
 import { isGood } from '../domain/catalog.ts';
 import type { Config } from '../domain/config.ts';
-import { controlQueue } from '../domain/ids.ts';
+import { controlQueue, walWorkflowId } from '../domain/ids.ts';
 import { readCatalogs, type Catalogs, type OpenRepository } from './catalogs.ts';
 import { reported, type Reported } from './command-error.ts';
 import { freshness, type Freshness } from './freshness.ts';
+import type { Archiving } from './moving.ts';
 import { watchRun, type Look } from './watch.ts';
 
 /** What `holdfast status` knows: the backups of every policy, open runs, and what failed lately. */
@@ -14,6 +15,8 @@ export interface Survey {
   readonly policies: readonly PolicyState[];
   readonly unprotected: readonly string[];
   readonly unreachable: Catalogs['unreachable'];
+  /** One for each cluster whose WAL is to be archived, or is. */
+  readonly archives: readonly ArchiveState[];
   readonly open: readonly { readonly run: string; readonly look: Look }[];
   readonly failures: readonly { readonly run: ListedRun; readonly error: Reported }[];
   readonly workerPolls: boolean;
@@ -26,6 +29,16 @@ export interface PolicyState {
   readonly freshness: Freshness;
 }
 
+export interface ArchiveState {
+  readonly cluster: string;
+  /** null: the configuration wants it, and nothing runs. */
+  readonly run: string | null;
+  /** undefined: nothing is being done for it right now. */
+  readonly archiving: Archiving | undefined;
+  /** What the run says of itself, in Markdown; null: nothing, or no worker answers. */
+  readonly standing: string | null;
+}
+
 export interface NewestGood {
   readonly id: string;
   readonly at: Date;
@@ -34,6 +47,7 @@ export interface NewestGood {
 }
 
 const openAtMost = 50;
+const archivesAtMost = 500;
 const closedLookedThrough = 500;
 const failuresAtMost = 5;
 
@@ -44,8 +58,9 @@ export async function survey(
   nowMs: number,
 ): Promise<Survey> {
   const { client, namespace } = temporal;
-  const [catalogs, open, closed, workerPolls] = await Promise.all([
+  const [catalogs, archives, open, closed, workerPolls] = await Promise.all([
     readCatalogs(config, openRepository),
+    archiveStates(config, temporal),
     listRuns(client, { open: true, limit: openAtMost }),
     listRuns(client, { open: false, limit: closedLookedThrough }),
     isPolled(client, namespace, controlQueue),
@@ -55,6 +70,7 @@ export async function survey(
     policies: policyStates(config, catalogs, closed, nowMs),
     unprotected: Object.keys(config.clusters).filter((cluster) => !protectedClusters.has(cluster)),
     unreachable: catalogs.unreachable,
+    archives,
     open: await Promise.all(
       open.map(async ({ workflowId }) => ({ run: workflowId, look: await watchRun(temporal, workflowId).look() })),
     ),
@@ -63,9 +79,28 @@ export async function survey(
   };
 }
 
+/** In the order of the configuration; archives that it doesn't want any more at the end. */
+async function archiveStates(config: Config, temporal: TemporalConnection): Promise<ArchiveState[]> {
+  const running = await listRuns(temporal.client, { open: true, limit: archivesAtMost, types: [archiveType] });
+  const wanted = Object.entries(config.clusters).flatMap(([cluster, { wal }]) => (wal === undefined ? [] : [cluster]));
+  const others = running
+    .map(({ workflowId }) => workflowId.slice(workflowId.indexOf('/') + 1))
+    .filter((cluster) => !wanted.includes(cluster));
+  return Promise.all(
+    [...wanted, ...others].map(async (cluster) => {
+      const run = running.find(
+        ({ workflowId }) => workflowId === walWorkflowId(cluster) || workflowId.endsWith(`/${cluster}`),
+      )?.workflowId;
+      if (run === undefined) return { cluster, run: null, archiving: undefined, standing: null };
+      const { archiving, progress } = await watchRun(temporal, run).look();
+      return { cluster, run, archiving, standing: progress?.standing ?? null };
+    }),
+  );
+}
+
 export function policyStates(
   config: Config,
-  catalogs: Pick<Catalogs, 'backups' | 'unreachable'>,
+  catalogs: Pick<Catalogs, 'backups' | 'bases' | 'unreachable'>,
   closed: readonly ListedRun[],
   nowMs: number,
 ): PolicyState[] {
@@ -74,7 +109,7 @@ export function policyStates(
     const newestGood =
       policy.repository !== undefined && unreachable.has(policy.repository)
         ? newestRun(closed, name)
-        : newestBackup(catalogs.backups, name, policy.cluster);
+        : newestBackup(catalogs, name, policy.cluster);
     return {
       policy: name,
       cluster: policy.cluster,
@@ -84,17 +119,20 @@ export function policyStates(
   });
 }
 
-function newestBackup(backups: Catalogs['backups'], policy: string, cluster: string): NewestGood | undefined {
-  const own = backups.filter(
-    ({ backup }) => backup.manifest.policy === policy && backup.manifest.cluster === cluster && isGood(backup),
-  );
-  const newest = own.reduce<Catalogs['backups'][number] | undefined>(
-    (best, one) => (best === undefined || one.backup.manifest.startedAt > best.backup.manifest.startedAt ? one : best),
+function newestBackup(
+  { backups, bases }: Pick<Catalogs, 'backups' | 'bases'>,
+  policy: string,
+  cluster: string,
+): NewestGood | undefined {
+  const good = [
+    ...backups.flatMap(({ backup }) => (isGood(backup) ? [backup.manifest] : [])),
+    ...bases.flatMap(({ base }) => (base.verification === 'failed' ? [] : [base.manifest])),
+  ].filter((manifest) => manifest.policy === policy && manifest.cluster === cluster);
+  const newest = good.reduce<(typeof good)[number] | undefined>(
+    (best, one) => (best === undefined || one.startedAt > best.startedAt ? one : best),
     undefined,
   );
-  return (
-    newest && { id: newest.backup.manifest.id, at: new Date(newest.backup.manifest.startedAt), source: 'repository' }
-  );
+  return newest && { id: newest.id, at: new Date(newest.startedAt), source: 'repository' };
 }
 
 function newestRun(closed: readonly ListedRun[], policy: string): NewestGood | undefined {

@@ -1,5 +1,6 @@
 import { shellWord } from '../domain/format.ts';
 import { shortDigest } from '../domain/plan.ts';
+import type { FollowUpVerb } from '../domain/decision.ts';
 import type { Progress } from '../domain/run.ts';
 
 /** Commands for a person to type next. */
@@ -13,14 +14,17 @@ const decisionCommands = (run: string, digest: string): string[] => [
   `holdfast reject ${commandWord(run)} --plan ${shortDigest(digest)} --reason 'not now'`,
 ];
 
-/** @param undone the old database is back already: what was restored can only be dropped */
-const followUpCommands = (run: string, undone: boolean): string[] => [
-  `holdfast restore release ${commandWord(run)} --reason 'the application is well'`,
-  ...(undone ? [] : [`holdfast restore undo ${commandWord(run)} --reason 'swap the old database back'`]),
-];
+const followUpCommand: Readonly<Record<FollowUpVerb, (run: string, workflow: string) => string>> = {
+  release: (run) => `release ${run} --reason 'the application is well'`,
+  undo: (run, workflow) => `undo ${run} --reason 'swap the old ${workflow === 'restore' ? 'database' : 'data'} back'`,
+  promote: (run) => `promote ${run} --reason 'the rows are there'`,
+  'go-on': (run) => `go-on ${run} --time '2026-11-21T14:05:00Z' --reason 'too early'`,
+  'throw-away': (run) => `throw-away ${run} --reason 'seen enough'`,
+};
 
-export const isUndone = (progress: Progress): boolean =>
-  progress.steps.some(({ name, status }) => name === 'undo' && status === 'done');
+/** "release or undo" */
+export const inWords = (verbs: readonly string[]): string =>
+  [verbs.slice(0, -1).join(', '), ...verbs.slice(-1)].filter((part) => part !== '').join(' or ');
 
 /** What a person is asked for right now, as commands; empty: nothing. */
 export function commandsFor(run: string, progress: Progress): string[] {
@@ -28,7 +32,9 @@ export function commandsFor(run: string, progress: Progress): string[] {
     case 'decision':
       return progress.planDigest === null ? [] : decisionCommands(run, progress.planDigest);
     case 'follow-up':
-      return followUpCommands(run, isUndone(progress));
+      return progress.followUps.map(
+        (verb) => `holdfast ${progress.workflow} ${followUpCommand[verb](commandWord(run), progress.workflow)}`,
+      );
     case null:
       return [];
   }

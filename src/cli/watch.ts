@@ -1,10 +1,10 @@
 import type { TemporalConnection } from '../client/connect.ts';
 import { isPolled } from '../client/pollers.ts';
-import { describeRun, heartbeats, progressOf } from '../client/runs.ts';
+import { archiveType, describeRun, heartbeats, progressOf, runTypes } from '../client/runs.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { controlQueue } from '../domain/ids.ts';
 import type { Progress } from '../domain/run.ts';
-import { readHeartbeat, type Moving } from './moving.ts';
+import { readArchiving, readHeartbeat, type Archiving, type Moving } from './moving.ts';
 import { runFailure } from './run-failure.ts';
 
 /** One look at a run: what Temporal knows of it, and what it says of itself where a worker can answer for it. */
@@ -20,6 +20,8 @@ export interface Look {
   /** Asked only where no worker answered: whether one has asked the queue for work lately. */
   readonly polled: boolean | undefined;
   readonly moving: readonly Moving[];
+  /** Of a WAL archive: how far it is; undefined where it hasn't said so. */
+  readonly archiving?: Archiving | undefined;
 }
 
 export interface Watch {
@@ -30,7 +32,7 @@ export interface Watch {
   outcome(): Promise<unknown>;
 }
 
-const ours = ['backup', 'prune', 'restore'];
+const ours: readonly string[] = [...runTypes, archiveType];
 
 export function watchRun({ client, namespace }: TemporalConnection, run: string): Watch {
   return {
@@ -45,6 +47,7 @@ export function watchRun({ client, namespace }: TemporalConnection, run: string)
         );
       const open = description.status.name === 'RUNNING';
       const progress = await progressOf(client, run);
+      const beats = heartbeats(description);
       return {
         workflow: description.type,
         status: description.status.name,
@@ -53,7 +56,8 @@ export function watchRun({ client, namespace }: TemporalConnection, run: string)
         closedAt: description.closeTime,
         progress,
         polled: progress === undefined ? await isPolled(client, namespace, controlQueue) : undefined,
-        moving: heartbeats(description).map(readHeartbeat),
+        moving: beats.map(readHeartbeat),
+        archiving: description.type === archiveType ? readArchiving(beats) : undefined,
       };
     },
     async outcome() {

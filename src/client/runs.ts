@@ -7,19 +7,34 @@ import {
 } from '@temporalio/client';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { controlQueue, startedWorkflowId } from '../domain/ids.ts';
-import type { AdoptArgument, BackupArgument, PruneArgument, RestoreArgument } from '../domain/arguments.ts';
+import type {
+  AdoptArgument,
+  BackupArgument,
+  DrillArgument,
+  PruneArgument,
+  RestoreArgument,
+} from '../domain/arguments.ts';
+import type { FollowUpVerb } from '../domain/decision.ts';
+import type { RecoverArgument } from '../domain/recover-argument.ts';
+import type { targetAsWritten } from '../domain/recovery-target.ts';
 import type { Progress } from '../domain/run.ts';
 import { randomBytes } from 'node:crypto';
+
+/** A recovery's target as a person writes it: the workflow reads it again. */
+export type WrittenTarget = ReturnType<typeof targetAsWritten>;
+export type WrittenRecovery = Omit<RecoverArgument, 'target'> & { readonly target: WrittenTarget };
 
 export type Start =
   | { readonly workflow: 'backup'; readonly argument: BackupArgument }
   | { readonly workflow: 'prune'; readonly argument: PruneArgument }
   | { readonly workflow: 'adopt'; readonly argument: AdoptArgument }
+  | { readonly workflow: 'drill'; readonly argument: DrillArgument }
+  | { readonly workflow: 'recover'; readonly argument: WrittenRecovery }
   | { readonly workflow: 'restore'; readonly argument: Partial<RestoreArgument> & { readonly cluster: string } };
 
 /** Starts a run under an id of its own. */
 export async function startRun(client: Client, start: Start): Promise<WorkflowHandle> {
-  const name = start.workflow === 'restore' ? start.argument.cluster : start.argument.policy;
+  const name = 'policy' in start.argument ? start.argument.policy : start.argument.cluster;
   return client.workflow.start(start.workflow, {
     workflowId: startedWorkflowId(start.workflow, name, randomBytes(4).toString('hex')),
     workflowIdConflictPolicy: 'FAIL',
@@ -48,6 +63,8 @@ export interface BytesMoved {
   readonly activity: string;
   readonly attempt: number;
   readonly heartbeat: unknown;
+  /** Why its last attempt ended; undefined: it has not failed. */
+  readonly failure?: string | undefined;
 }
 
 /** What running activities last reported. A workflow can't see heartbeats; a client can. */
@@ -60,7 +77,12 @@ export function heartbeats(description: WorkflowExecutionDescription): BytesMove
     } catch {
       heartbeat = undefined;
     }
-    return { activity: pending.activityType?.name ?? '', attempt: pending.attempt ?? 1, heartbeat };
+    return {
+      activity: pending.activityType?.name ?? '',
+      attempt: pending.attempt ?? 1,
+      heartbeat,
+      failure: pending.lastFailure?.message ?? undefined,
+    };
   });
 }
 
@@ -99,11 +121,10 @@ export async function decide(
 export async function sendFollowUp(
   client: Client,
   workflowId: string,
-  verb: 'undo' | 'release',
-  by: string,
-  reason: string,
+  verb: FollowUpVerb,
+  payload: { readonly by: string; readonly reason: string; readonly target?: WrittenTarget },
 ): Promise<void> {
-  await ofKnownRun(workflowId, () => client.workflow.getHandle(workflowId).signal(verb, { by, reason }));
+  await ofKnownRun(workflowId, () => client.workflow.getHandle(workflowId).signal(verb, payload));
 }
 
 export async function cancelRun(client: Client, workflowId: string): Promise<void> {
@@ -119,13 +140,21 @@ export interface ListedRun {
   readonly closedAt: Date | undefined;
 }
 
-/** Runs of Holdfast's own workflows, newest first. */
+/** Workflows that begin, do something and end. */
+export const runTypes = ['backup', 'prune', 'adopt', 'restore', 'recover', 'drill'] as const;
+/** One for each cluster whose WAL is archived: it lives for ever. */
+export const archiveType = 'archiveWal';
+
+/** Runs of Holdfast's own workflows, newest first: those that end, unless told otherwise. */
 export async function listRuns(
   client: Client,
-  options: { readonly open: boolean; readonly limit: number },
+  options: { readonly open: boolean; readonly limit: number; readonly types?: readonly string[] },
 ): Promise<ListedRun[]> {
-  const types = "WorkflowType IN ('backup', 'prune', 'restore')";
-  const query = options.open ? `${types} AND ExecutionStatus = 'Running'` : `${types} AND ExecutionStatus != 'Running'`;
+  const types = `WorkflowType IN (${(options.types ?? runTypes).map((type) => `'${type}'`).join(', ')})`;
+  // One that continued as new has not ended: its next run goes on.
+  const query = options.open
+    ? `${types} AND ExecutionStatus = 'Running'`
+    : `${types} AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`;
   const runs: ListedRun[] = [];
   for await (const run of client.workflow.list({ query, pageSize: options.limit })) {
     runs.push({

@@ -3,18 +3,20 @@ import { nextRuns } from './next-runs.ts';
 import { digestOf, type Json } from '../domain/canonical.ts';
 import type { Config, PolicyConfig } from '../domain/config.ts';
 import { durationMs } from '../domain/duration.ts';
-import { controlQueue, scheduleId, scheduledWorkflowId } from '../domain/ids.ts';
+import { controlQueue, drillScheduleId, scheduledDrillId, scheduleId, scheduledWorkflowId } from '../domain/ids.ts';
 
 export interface ScheduleChange {
   readonly scheduleId: string;
   readonly policy: string;
+  readonly kind: 'backup' | 'drill';
   readonly change: 'created' | 'updated' | 'unchanged' | 'deleted' | 'orphaned';
   readonly paused: boolean;
   /** The next three runs, as Temporal will start them. */
   readonly next: readonly Date[];
 }
 
-const memoKey = 'holdfast-installation';
+/** Says in the memo of a schedule or an archive whose it is. */
+export const memoKey = 'holdfast-installation';
 
 /**
  * Makes Temporal's schedules equal to the configuration. Touches only those whose memo names this installation, keeps
@@ -28,19 +30,21 @@ export async function applySchedules(
   const changes: ScheduleChange[] = [];
   const wanted = new Set<string>();
   for (const [name, policy] of Object.entries(config.policies)) {
-    if (policy.schedule === undefined) continue;
-    const id = scheduleId(config.installation, name);
-    wanted.add(id);
-    const { change, paused } = await applySchedule(client, scheduleOptions(config, name, policy, policy.schedule));
-    changes.push({ scheduleId: id, policy: name, change, paused, next: nextRuns(policy.schedule, policy.timezone) });
+    for (const wish of wishesOf(config, name, policy)) {
+      wanted.add(wish.id);
+      const { change, paused } = await applySchedule(client, scheduleOptions(config, name, policy, wish));
+      const next = nextRuns(wish.cron, policy.timezone);
+      changes.push({ scheduleId: wish.id, policy: name, kind: wish.kind, change, paused, next });
+    }
   }
   for await (const summary of client.schedule.list()) {
     if (summary.memo?.[memoKey] !== config.installation || wanted.has(summary.scheduleId)) continue;
     if (options.prune) await client.schedule.getHandle(summary.scheduleId).delete();
-    const policy = summary.scheduleId.slice(summary.scheduleId.indexOf('/') + 1);
+    const [, policy = '', drill] = summary.scheduleId.split('/');
     changes.push({
       scheduleId: summary.scheduleId,
       policy,
+      kind: drill === undefined ? 'backup' : 'drill',
       change: options.prune ? 'deleted' : 'orphaned',
       paused: summary.state.paused,
       next: [],
@@ -69,19 +73,40 @@ async function applySchedule(
   return { change: essence(before) === essence(after) ? 'unchanged' : 'updated', paused: after.state.paused };
 }
 
-function scheduleOptions(config: Config, name: string, policy: PolicyConfig, schedule: string): ScheduleOptions {
+interface Wish {
+  readonly kind: ScheduleChange['kind'];
+  readonly id: string;
+  readonly cron: string;
+  readonly workflowId: string;
+}
+
+/** The schedules of a policy: for its backups, and for its drills. */
+function wishesOf({ installation }: Config, name: string, { schedule, drill }: PolicyConfig): Wish[] {
+  const backup = { kind: 'backup' as const, id: scheduleId(installation, name), workflowId: scheduledWorkflowId(name) };
+  const drilled = {
+    kind: 'drill' as const,
+    id: drillScheduleId(installation, name),
+    workflowId: scheduledDrillId(name),
+  };
+  return [
+    ...(schedule === undefined ? [] : [{ ...backup, cron: schedule }]),
+    ...(drill === undefined ? [] : [{ ...drilled, cron: drill }]),
+  ];
+}
+
+function scheduleOptions(config: Config, name: string, policy: PolicyConfig, wish: Wish): ScheduleOptions {
   return {
-    scheduleId: scheduleId(config.installation, name),
-    spec: { cronExpressions: [schedule], timezone: policy.timezone },
+    scheduleId: wish.id,
+    spec: { cronExpressions: [wish.cron], timezone: policy.timezone },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: durationMs(policy.catchup), pauseOnFailure: false },
     memo: { [memoKey]: config.installation },
     action: {
       type: 'startWorkflow',
-      workflowType: 'backup',
-      workflowId: scheduledWorkflowId(name),
+      workflowType: wish.kind,
+      workflowId: wish.workflowId,
       taskQueue: controlQueue,
       args: [{ policy: name }],
-      staticSummary: `backup of cluster ${policy.cluster} by policy ${name}`,
+      staticSummary: `${wish.kind} of cluster ${policy.cluster} by policy ${name}`,
     },
   };
 }

@@ -96,13 +96,21 @@ export const adoptArgument = z.strictObject({
 });
 export type AdoptArgument = z.infer<typeof adoptArgument>;
 
+export const archiveWalArgument = z.strictObject({ cluster: nameSchema });
+export const drillArgument = z.strictObject({ policy: nameSchema });
+export type ArchiveWalArgument = z.infer<typeof archiveWalArgument>;
+export type DrillArgument = z.infer<typeof drillArgument>;
+
 export type BackupArgument = z.infer<typeof backupArgument>;
 export type PruneArgument = z.infer<typeof pruneArgument>;
 export type RestoreArgument = z.infer<typeof restoreArgument>;
 
 const examples = {
+  archiveWal: '{"cluster":"infra"}',
   backup: '{"policy":"jigga-daily"}',
+  drill: '{"policy":"jigga-daily"}',
   prune: '{"policy":"jigga-daily","dryRun":true}',
+  recover: '{"cluster":"infra","target":{"time":"2025-10-30T14:00:00+09:00"}}',
   restore: '{"cluster":"jigga","backup":"latest","database":"gatus"}',
   adopt:
     '{"policy":"jigga-daily","dump":"postgres-backup-20251030-020000","by":"alice","reason":"from the old cron job"}',

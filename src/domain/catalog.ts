@@ -7,6 +7,8 @@ export interface Backup {
   readonly manifestKey: string;
   /** Outcome of the newest verification that is on record. */
   readonly verification: 'passed' | 'failed' | 'none';
+  /** Outcome of the newest restore drill that is on record. */
+  readonly drill: 'passed' | 'failed' | 'none';
 }
 
 /** A manifest that is there but can't be read: shown, never used, never deleted. */

@@ -73,15 +73,47 @@ const cnpgSchema = z.strictObject({
     .describe("default: the Cluster's own <name>-superuser, where superuser access is enabled"),
 });
 
+const commandSchema = z.array(z.string().min(1)).min(1).describe('a program and its arguments; no shell reads it');
+
+const instanceSchema = z.strictObject({
+  dataDirectory: absolutePath.describe("the server's data_directory"),
+  stop: commandSchema,
+  start: commandSchema,
+});
+
+const walSchema = z.strictObject({
+  repository: nameSchema,
+  maxAge: durationSchema
+    .default('5m')
+    .describe('a segment that is not full is closed when something in it is older: what a disaster can cost at most'),
+  takeOver: z
+    .strictObject({
+      directory: absolutePath.describe('where an archive_command puts segments today, as the worker sees it'),
+      keep: z.boolean().default(false).describe('leave the files there once they are in the repository'),
+    })
+    .optional()
+    .describe("read the segments that the server's own archive_command leaves, instead of streaming from it"),
+});
+
+const checkSchema = z.strictObject({
+  database: z.string().min(1),
+  sql: z.string().min(1).describe('one query, asked of the restored copy in a read-only transaction'),
+  expect: z.string().describe('the one value that it must answer, as text'),
+});
+
 const clusterSchema = z
   .strictObject({
     server: serverSchema.optional(),
     statefulset: statefulsetSchema.optional(),
     cnpg: cnpgSchema.optional(),
-    wal: z
-      .strictObject({ repository: nameSchema })
+    wal: walSchema
       .optional()
       .describe('stream the write-ahead log into this repository: with base backups, recovery to a point in time'),
+    instance: instanceSchema
+      .optional()
+      .describe(
+        "for recovery in place: the server's own files and how it is stopped and started, on the worker's machine",
+      ),
     site: nameSchema.default('main').describe('workers of this site do the work on this cluster'),
   })
   .refine(
@@ -251,7 +283,24 @@ const policySchema = z.strictObject({
   exclude: z.array(z.string().min(1)).default([]).describe('databases to leave out'),
   lockTimeout: durationSchema.default('5m').describe('a dump that waits longer for a table lock fails'),
   countRows: z.boolean().default(true).describe("count every table's rows in the dump's snapshot, for verification"),
+  fullEvery: z
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('for method base: one backup in so many is full, the others hold what changed; needs PostgreSQL 17'),
+  checkpoint: z
+    .enum(['fast', 'spread'])
+    .optional()
+    .describe('for method base: fast (default) begins at once; spread spares the disks and waits for minutes'),
+  standby: z
+    .strictObject({ host: serverSchema.shape.host, port: serverSchema.shape.port })
+    .optional()
+    .describe("for method base: take it from this standby, with the cluster's user and password"),
   drill: cronSchema.optional().describe('when the newest backup is restored into a scratch instance, as a proof'),
+  checks: z.array(checkSchema).max(100).optional().describe('what a drill asks the restored copy'),
+  amcheck: z.boolean().optional().describe('a drill checks every B-tree index and table with pg_amcheck too'),
 });
 
 const approverSchema = z.strictObject({ name: z.string().min(1), publicKey: z.string().min(1) });
@@ -289,6 +338,9 @@ export type Config = Readonly<z.infer<typeof configSchema>>;
 export type ClusterConfig = Config['clusters'][string];
 export type ServerConfig = NonNullable<ClusterConfig['server']>;
 export type PolicyConfig = Config['policies'][string];
+export type WalConfig = NonNullable<ClusterConfig['wal']>;
+export type InstanceConfig = NonNullable<ClusterConfig['instance']>;
+export type DrillCheck = NonNullable<PolicyConfig['checks']>[number];
 export type RestoreApproval = Config['approvals']['restore'];
 
 export const policyPath = (policy: PolicyConfig) => policy.path ?? logicalDirectory(policy.cluster);

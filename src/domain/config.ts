@@ -141,7 +141,17 @@ function membersThatDontFit(at: string, policy: PolicyConfig, cluster: ClusterCo
     for (const member of ['format', 'jobs'] as const)
       if (policy[member] !== undefined) find(member, `is for method pg_dump, not for ${method}`);
   }
-  if (method === 'base' && policy.adopt !== undefined) find('adopt', 'is for methods pg_dumpall and pg_dump');
+  if (method === 'base') {
+    for (const member of ['adopt', 'path'] as const)
+      if (policy[member] !== undefined) find(member, 'is for methods pg_dumpall and pg_dump');
+    if (policy.exclude.length > 0) find('exclude', 'is for methods pg_dumpall and pg_dump: a base backup is whole');
+    const wal = cluster?.wal?.repository;
+    if (wal !== undefined && policy.repository !== undefined && policy.repository !== wal)
+      find('repository', `must be ${wal}, where the cluster's WAL goes: a recovery needs both`);
+  } else {
+    for (const member of ['fullEvery', 'checkpoint', 'standby'] as const)
+      if (policy[member] !== undefined) find(member, `is for method base, not for ${method}`);
+  }
   if (policy.repository === undefined) find('repository', `is required for method ${method}`);
   if (policy.cnpg !== undefined) find('cnpg', `is for method cnpg, not for ${method}`);
   if (policy.window !== undefined && method !== 'base')
@@ -192,12 +202,9 @@ export function unbuilt(config: Config): Finding[] {
   for (const [name, cluster] of Object.entries(config.clusters)) {
     if (cluster.cnpg) refuse(`clusters.${name}.cnpg`, 'a CloudNativePG cluster');
     if (cluster.statefulset) refuse(`clusters.${name}.statefulset`, 'a StatefulSet');
-    if (cluster.wal) refuse(`clusters.${name}.wal`, 'a WAL archive');
   }
   for (const [name, policy] of Object.entries(config.policies)) {
-    if (policy.method === 'base' || policy.method === 'cnpg')
-      refuse(`policies.${name}.method`, `method ${policy.method}`);
-    if (policy.drill !== undefined) refuse(`policies.${name}.drill`, 'a restore drill');
+    if (policy.method === 'cnpg') refuse(`policies.${name}.method`, `method ${policy.method}`);
   }
   if (config.approvals.restore.approvers.length > 0) refuse('approvals.restore.approvers', 'checking signed approvals');
   return findings;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { explainShortly } from './explain.ts';
 import { oneLine } from './format.ts';
+import { recoveryTargetSchema, type RecoveryTarget } from './recovery-target.ts';
 
 /**
  * A human's decision on exactly one plan. It comes as a signal (`approve`, `reject`) or as the update `decide`, from
@@ -105,28 +106,45 @@ const followUpSchema = z.strictObject({
   signature: z.string().max(2000).optional(),
 });
 
+type FollowUpMessage = z.infer<typeof followUpSchema> & { readonly target?: RecoveryTarget };
+
+const followUpMessage = (verb: FollowUpVerb): z.ZodType<FollowUpMessage> =>
+  verb === 'go-on' ? followUpSchema.extend({ target: recoveryTargetSchema }) : followUpSchema;
+
+/** After a swap: undo, release. At a recovery's target: promote, go-on, throw-away; in place: release. */
+export type FollowUpVerb = 'undo' | 'release' | 'promote' | 'go-on' | 'throw-away';
+
 export interface FollowUp {
-  readonly verb: 'undo' | 'release';
+  readonly verb: FollowUpVerb;
   readonly by: string;
   readonly reason: string;
   readonly at: string;
+  /** With go-on: the later target. */
+  readonly target?: RecoveryTarget;
 }
 
-/** The same for what a human may ask after a swap. Never throws. */
+const followUpExamples: Readonly<Record<FollowUpVerb, string>> = {
+  undo: '{"by":"alice","reason":"rows are missing"}',
+  release: '{"by":"alice","reason":"the application is well"}',
+  promote: '{"by":"alice","reason":"the rows are there"}',
+  'go-on': '{"by":"alice","reason":"too early","target":{"time":"2026-11-21T14:05:00Z"}}',
+  'throw-away': '{"by":"alice","reason":"seen enough"}',
+};
+
+/** The same for what a human may ask once something is done. Never throws. */
 export function judgeFollowUp(
-  verb: FollowUp['verb'],
+  verb: FollowUpVerb,
   payload: unknown,
   open: boolean,
   at: string,
 ): { readonly taken: FollowUp } | { readonly refused: Refusal } {
   const refuse = (why: string) => ({ refused: { verb, by: claimedName(payload), why, at } });
-  const parsed = followUpSchema.safeParse(payload);
+  const parsed = followUpMessage(verb).safeParse(payload);
   if (!parsed.success) {
-    return refuse(
-      `not readable: ${explainShortly(parsed.error, payload)}; send for example {"by":"alice","reason":"the application is well"}`,
-    );
+    return refuse(`not readable: ${explainShortly(parsed.error, payload)}; send for example ${followUpExamples[verb]}`);
   }
-  if (parsed.data.signature !== undefined) return refuse(unsignedOnly);
-  if (!open) return refuse(`nothing to ${verb}: no swapped database waits for it`);
-  return { taken: { verb, by: parsed.data.by, reason: parsed.data.reason, at } };
+  const { by, reason, signature, target } = parsed.data;
+  if (signature !== undefined) return refuse(unsignedOnly);
+  if (!open) return refuse(`nothing to ${verb}: the run doesn't wait for it`);
+  return { taken: { verb, by, reason, at, ...(target === undefined ? {} : { target }) } };
 }

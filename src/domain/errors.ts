@@ -12,6 +12,7 @@ const retryable = {
   ConfigurationChanged: false,
   ConfigurationInvalid: false,
   DecisionRefused: false,
+  DrillFailed: false,
   DumpFailed: true,
   DumpRefused: false,
   Expired: false,
@@ -40,6 +41,7 @@ const retryable = {
   ToolTooOld: false,
   Unexpected: true,
   VerificationFailed: false,
+  WalMissing: false,
 } as const;
 
 export type ErrorType = keyof typeof retryable;

@@ -26,8 +26,16 @@ export const bytesQueue = (site: string) => `holdfast/${site}`;
 /** Quick work beside the data: plans, swaps, catalogs. It never waits behind a dump. */
 export const siteQueue = (site: string) => `holdfast/${site}/control`;
 
+/** Streams write-ahead logs, for hours each: slots of its own, so that no dump waits for them, nor they for a dump. */
+export const walQueue = (site: string) => `holdfast/${site}/wal`;
+/** Work on a recovered copy, which lies on one machine's disk. */
+export const hostQueue = (site: string, host: string) => `holdfast/${site}/on/${host}`;
+
 export const leaseWorkflowId = (cluster: string) => `cluster/${cluster}`;
 export const scheduleId = (installation: string, policy: string) => `${installation}/${policy}`;
+export const drillScheduleId = (installation: string, policy: string) => `${installation}/${policy}/drill`;
+export const walWorkflowId = (cluster: string) => `wal/${cluster}`;
+export const scheduledDrillId = (policy: string) => `drill/${policy}`;
 export const scheduledWorkflowId = (policy: string) => `backup/${policy}`;
 /** @param nonce anything that tells two runs of the same kind apart */
 export const startedWorkflowId = (kind: string, name: string, nonce: string) => `${kind}/${name}/${nonce}`;

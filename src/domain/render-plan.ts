@@ -1,6 +1,13 @@
-import { placeholderName } from './decision.ts';
+import { placeholderName, type FollowUpVerb } from './decision.ts';
 import { code, formatBytes, formatCount, formatSeconds, formatVersion, oneLine, shellWord } from './format.ts';
 import { planDigest, shortDigest, type Obstacle, type RestorePlan } from './plan.ts';
+import type { Proposal } from './run.ts';
+
+export const proposalOf = (plan: RestorePlan): Proposal => ({
+  plan,
+  digest: planDigest(plan),
+  text: renderPlan(plan),
+});
 
 /** A plan as Markdown, for the Temporal UI's current details and for a terminal. */
 export function renderPlan(plan: RestorePlan): string {
@@ -164,10 +171,16 @@ export function decisionCommands(workflowId: string, digest: string): string {
   return ['```', command('approve', 'checked the report'), command('reject', 'not now'), '```'].join('\n');
 }
 
-/** The commands after a swap, for those of them that still can be given. */
-export function followUpCommands(workflowId: string, verbs: readonly ('undo' | 'release')[]): string {
-  const reasons = { release: 'the application is well', undo: 'swap the old database back' } as const;
-  const command = (verb: 'undo' | 'release') =>
-    `temporal workflow signal --workflow-id ${shellWord(workflowId)} --name ${verb} --input '{"by":"${placeholderName}","reason":"${reasons[verb]}"}'`;
+/** The commands for what a run may be asked once something is done. */
+export function followUpCommands(workflowId: string, verbs: readonly FollowUpVerb[]): string {
+  const reasons: Readonly<Record<FollowUpVerb, string>> = {
+    release: 'the application is well',
+    undo: 'swap the old database back',
+    promote: 'the rows are there',
+    'go-on': 'too early',
+    'throw-away': 'seen enough',
+  };
+  const command = (verb: FollowUpVerb) =>
+    `temporal workflow signal --workflow-id ${shellWord(workflowId)} --name ${verb} --input '{"by":"${placeholderName}","reason":"${reasons[verb]}"${verb === 'go-on' ? ',"target":{"time":"2026-11-21T14:05:00Z"}' : ''}}'`;
   return ['```', ...verbs.map(command), '```'].join('\n');
 }

@@ -19,7 +19,7 @@ const dayMs = 86_400_000;
  * Which backups of one policy stay, and why. Newest first; decides, deletes nothing.
  *
  * Whatever the policy says, these stay: the newest good backup; for each database the newest backup that holds it
- * whole; what a restore is reading. Failed runs made no backup, so they don't count; partial and damaged backups
+ * whole; the last one that passed a drill; what a restore is reading. Failed runs made no backup, so they don't count; partial and damaged backups
  * don't use up the places of complete ones and age out in a row of their own.
  */
 export function judge(backups: readonly Backup[], keep: Keep, facts: RetentionFacts): Verdict[] {
@@ -44,6 +44,9 @@ export function judge(backups: readonly Backup[], keep: Keep, facts: RetentionFa
   for (const [database, backup] of newestWholeOf(sorted, newestGood)) {
     if (backup !== newestGood) give(backup, `the newest that holds database '${database}' whole`);
   }
+  // a later verification that found it damaged ends what a drill once proved
+  const proven = sorted.find((backup) => backup.drill === 'passed' && backup.verification !== 'failed');
+  if (proven) give(proven, 'the last one that passed a drill');
   for (const backup of sorted) {
     const reader = facts.inUse.get(backup.manifest.id);
     if (reader !== undefined) give(backup, `being read by ${reader}`);

@@ -231,7 +231,7 @@ function notBuiltYet(what: string, hint: string): HoldfastError {
 }
 
 /** `constructor` is a good name and no member of a table that doesn't define it. */
-function named<T>(table: Readonly<Record<string, T>>, name: string, what: string): T {
+export function named<T>(table: Readonly<Record<string, T>>, name: string, what: string): T {
   const found = Object.hasOwn(table, name) ? table[name] : undefined;
   if (found !== undefined) return found;
   const known = Object.keys(table).join(', ');

@@ -1,9 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { isAbsolute } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
-import pg from 'pg';
-import { HoldfastError } from '../domain/errors.ts';
-import { postgresFailure, sqlState } from './failures.ts';
+import { clientFailure, isPoolersAnswer, makeClient, openInTurn, poolerRefused, startOptions } from './client.ts';
+import { postgresFailure } from './failures.ts';
 import { describeServer, type Server } from './server.ts';
 
 export { quoteIdent, quoteLiteral } from './quote.ts';
@@ -34,29 +31,6 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
 }
 
-const connectTimeoutMs = 15_000;
-const closeTimeoutMs = 5_000;
-
-/**
- * Settings of roles and databases must not change what a session of ours reads, nor end it. Options of the start
- * packet win over ALTER ROLE and ALTER DATABASE … SET.
- */
-const startOptions = [
-  'search_path=pg_catalog',
-  'statement_timeout=0',
-  'lock_timeout=0',
-  'idle_in_transaction_session_timeout=0',
-  'default_transaction_isolation=read\\ committed',
-  'default_transaction_read_only=off',
-  'default_transaction_deferrable=off',
-  'row_security=off',
-  'standard_conforming_strings=on',
-  'bytea_output=hex',
-  'DateStyle=ISO',
-  'IntervalStyle=postgres',
-  'extra_float_digits=3',
-];
-
 /** Options that older servers don't know, and `client_connection_check_interval`: a dead worker's query ends by itself. */
 const openingQuery = `SELECT pg_catalog.pg_backend_pid() AS pid,
   pg_catalog.current_setting('server_version_num')::int AS version_num,
@@ -75,19 +49,13 @@ const openingQuery = `SELECT pg_catalog.pg_backend_pid() AS pid,
 export async function connect(server: Server, options: ConnectOptions = {}): Promise<Session> {
   const database = options.database ?? server.database;
   const { signal } = options;
-  signal?.throwIfAborted();
   const doing = `connect to ${describeServer(server)}, database '${database}'`;
-  let failure: unknown;
-  for (const ssl of await tlsChoices(server)) {
-    try {
-      return await open(server, { ...options, database }, ssl);
-    } catch (error) {
-      if (signal?.aborted === true) throw signal.reason;
-      failure ??= error;
-      if (!worthWithoutTls(error)) throw postgresFailure(error, doing);
-    }
-  }
-  throw postgresFailure(failure, doing);
+  return openInTurn(
+    server,
+    signal,
+    (ssl) => open(server, { ...options, database }, ssl),
+    (error) => postgresFailure(error, doing),
+  );
 }
 
 /** Opens a session for as long as `use` takes. */
@@ -104,114 +72,32 @@ export async function withSession<T>(
   }
 }
 
-/** What to try, in libpq's order: `prefer` is TLS where the server offers it. Sockets of the same machine have none. */
-async function tlsChoices(server: Server): Promise<readonly (ConnectionOptions | false)[]> {
-  if (isAbsolute(server.host) || server.sslmode === 'disable') return [false];
-  if (server.sslmode === 'prefer') return [{ rejectUnauthorized: false }, false];
-  if (server.sslrootcert === undefined) {
-    if (server.sslmode === 'require') return [{ rejectUnauthorized: false }];
-    throw new HoldfastError(
-      'PostgresRefused',
-      `sslmode ${server.sslmode} for ${describeServer(server)} needs sslrootcert`,
-      "give the file of the certificate authority that signed the server's certificate",
-    );
-  }
-  const ca = await readRootCertificate(server.sslrootcert);
-  return server.sslmode === 'verify-full' ? [{ ca }] : [{ ca, checkServerIdentity: () => undefined }];
-}
-
-async function readRootCertificate(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new HoldfastError(
-      'PostgresRefused',
-      `can't read sslrootcert ${file}`,
-      'check the path and the modes of the file',
-      { cause: error },
-    );
-  }
-}
-
-const worthWithoutTls = (error: unknown) =>
-  sqlState(error) === '28000' || (error instanceof Error && error.message.includes('does not support SSL'));
-
 /** @throws whatever the library throws; `connect` gives it its name */
 async function open(
   server: Server,
   options: ConnectOptions & { readonly database: string },
   ssl: ConnectionOptions | false,
 ): Promise<Session> {
-  const { signal, database } = options;
-  const client = new pg.Client({
-    host: server.host,
-    port: server.port,
-    user: server.user,
-    // A function, or the library looks for a password file of its own.
-    password: () => server.password ?? '',
-    database,
-    ssl,
-    sslnegotiation: 'postgres',
-    application_name: options.applicationName ?? 'holdfast',
-    options: startOptions.map((setting) => `-c ${setting}`).join(' '),
-    client_encoding: 'UTF8',
-    connectionTimeoutMillis: connectTimeoutMs,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 60_000,
-  }) as pg.Client & Inside;
-  // What breaks an idle session is told to its next query; without a listener it would end the process.
-  let broken: unknown;
-  client.on('error', (error) => {
-    broken ??= error;
-  });
-  const destroy = () => {
-    client.connection.stream.destroy();
-  };
-  signal?.addEventListener('abort', destroy, { once: true });
-  const close = async () => {
-    signal?.removeEventListener('abort', destroy);
-    const timer = setTimeout(destroy, closeTimeoutMs);
-    await client.end().catch(() => undefined);
-    clearTimeout(timer);
-  };
+  const { signal, database, applicationName } = options;
+  const client = makeClient(server, { database, applicationName, signal, settings: startOptions }, ssl);
+  const { library, close } = client;
   const query = async <Row>(sql: string, values?: readonly unknown[]): Promise<readonly Row[]> => {
     try {
-      const result: unknown = values === undefined ? await client.query(sql) : await client.query(sql, [...values]);
+      const result: unknown = values === undefined ? await library.query(sql) : await library.query(sql, [...values]);
       const last = (Array.isArray(result) ? result.at(-1) : result) as { readonly rows: readonly Row[] };
       return last.rows;
     } catch (error) {
-      if (signal?.aborted === true) throw signal.reason;
-      const first = sqlState(error) === undefined ? (broken ?? error) : error;
-      throw postgresFailure(first, `query ${describeServer(server)}, database '${database}'`);
+      throw clientFailure(error, client, signal, `query ${describeServer(server)}, database '${database}'`);
     }
   };
   try {
-    await client.connect();
+    await library.connect();
     const [first] = await query<{ readonly pid: number; readonly version_num: number }>(openingQuery);
     if (first === undefined) throw new Error('the server answered the first query with nothing');
-    if (first.pid !== client.processID) throw poolerRefused(server);
+    if (first.pid !== library.processID) throw poolerRefused(server);
     return { query, versionNum: first.version_num, backendPid: first.pid, close };
   } catch (error) {
     await close();
     throw isPoolersAnswer(error) ? poolerRefused(server, error) : error;
   }
 }
-
-/** What the library has and its types don't tell. */
-interface Inside {
-  readonly connection: { readonly stream: { destroy(): void } };
-  readonly processID: number | null;
-}
-
-/** A pooler hands out cancel keys of its own, so its process id isn't the backend's; or it refuses our start options. */
-function poolerRefused(server: Server, cause?: unknown): HoldfastError {
-  return new HoldfastError(
-    'PostgresRefused',
-    `${describeServer(server)} is a connection pooler, not PostgreSQL itself: a dump or restore through it is broken`,
-    "give the host and port of the server (CloudNativePG: the service that ends in -rw or -r, not the pooler's)",
-    cause === undefined ? undefined : { cause },
-  );
-}
-
-const isPoolersAnswer = (error: unknown) =>
-  error instanceof Error && /unsupported startup parameter/i.test(error.message);

@@ -23,7 +23,7 @@ export interface ToolPlaces {
 }
 
 /** Where distributions put the tools of one major version: Debian, Red Hat, Alpine. */
-const usualPlaces = (major: number) => [
+export const usualPlaces = (major: number) => [
   `/usr/lib/postgresql/${String(major)}/bin`,
   `/usr/pgsql-${String(major)}/bin`,
   `/usr/libexec/postgresql${String(major)}`,

@@ -4,14 +4,15 @@ import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { explainIssues } from '../domain/explain.ts';
 import { manifestSuffix } from '../domain/ids.ts';
 import { manifestSchema, type Manifest } from '../domain/manifest.ts';
-import { verificationOf } from '../domain/evidence.ts';
+import { drillOf, verificationOf } from '../domain/evidence.ts';
 import type { Repository } from './repository.ts';
 
 const parallelReads = 16;
 
 /**
  * Reads every manifest of a repository: the catalog is nothing else. A manifest that can't be read is listed with
- * the reason, and never stops the others. Verification evidence lies beside and is joined by cluster and id.
+ * the reason, and never stops the others. Evidence of verifications and drills lies beside
+ * and is joined by cluster and id.
  */
 export async function readCatalog(repository: Repository): Promise<Catalog> {
   await repository.check();
@@ -22,6 +23,7 @@ export async function readCatalog(repository: Repository): Promise<Catalog> {
     else if (key.includes('/evidence/')) evidenceKeys.push(key);
   }
   const verification = verificationOf(evidenceKeys);
+  const drill = drillOf(evidenceKeys);
   const backups: Backup[] = [];
   const unreadable: Unreadable[] = [];
   await inParallel(manifestKeys, async (manifestKey) => {
@@ -29,7 +31,13 @@ export async function readCatalog(repository: Repository): Promise<Catalog> {
     if ('reason' in manifest) unreadable.push({ manifestKey, reason: manifest.reason });
     else if (manifest.found) {
       const { found } = manifest;
-      backups.push({ manifest: found, manifestKey, verification: verification(found.cluster, found.id) });
+      const { cluster, id } = found;
+      backups.push({
+        manifest: found,
+        manifestKey,
+        verification: verification(cluster, id),
+        drill: drill(cluster, id),
+      });
     }
   });
   return { backups: newestFirst(backups), unreadable };
@@ -83,7 +91,7 @@ function ofItsKey(manifest: Manifest, manifestKey: string): { readonly found: Ma
   return { found: manifest };
 }
 
-async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
   const queue = items[Symbol.iterator]();
   const lane = async () => {
     for (const item of queue) await run(item);

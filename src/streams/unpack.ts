@@ -22,7 +22,7 @@ export function unpackedFrom(
  */
 export async function* unpacked(
   body: AsyncIterable<Uint8Array>,
-  compressor: Compressor,
+  compressor: Pick<Compressor, 'name' | 'decompress'>,
   options: { readonly signal: AbortSignal; readonly stallMs?: number },
 ): AsyncGenerator<Uint8Array> {
   const { signal, stallMs = usualStallMs } = options;

@@ -1,14 +1,23 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
-import { bytesActivities, controlActivities, siteActivities } from '../activities/index.ts';
+import {
+  bytesActivities,
+  controlActivities,
+  hostActivities,
+  siteActivities,
+  walActivities,
+} from '../activities/index.ts';
 import { temporalSettings } from '../client/connect.ts';
 import { temporalLeases } from '../client/leases.ts';
 import { isPolled } from '../client/pollers.ts';
 import { digestOf, type Json } from '../domain/canonical.ts';
 import type { Config } from '../domain/config.ts';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
-import { bytesQueue, controlQueue, siteQueue } from '../domain/ids.ts';
+import { bytesQueue, controlQueue, hostQueue, siteQueue, walQueue } from '../domain/ids.ts';
 import type { RepositorySpec } from '../domain/specs.ts';
+import type { RunAs } from '../postgres/instance/run-as.ts';
 import { openRepository, type ReadSecret } from '../storage/open.ts';
 import type { Repository } from '../storage/repository.ts';
 import { findCompressors } from '../streams/compress.ts';
@@ -30,6 +39,8 @@ export interface RunWorkerOptions {
   readonly slots: number;
   /** Where archives may lie for a while that pg_restore has to seek in. */
   readonly scratch: string;
+  /** Where recovered copies and drills live, and which user runs PostgreSQL there where the worker is root. */
+  readonly instances: { readonly directory: string; readonly user: string };
   /** host:port for /healthz, /readyz and /metrics. */
   readonly healthAddress: string | undefined;
   /** host:port for the Temporal SDK's own Prometheus metrics. */
@@ -41,6 +52,11 @@ export interface RunWorkerOptions {
   readonly signal?: AbortSignal;
   readonly onReady?: (healthUrl: string | undefined) => void;
 }
+
+/** Logs that one worker streams at once: they mostly wait. */
+const walSlots = 50;
+/** Recovered copies that one worker fetches and replays at once. */
+const hostSlots = 4;
 
 /** After the grace: time for cancelled work to end its processes and remove what it had begun. */
 const cleanUpMs = 20_000;
@@ -93,6 +109,8 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     openRepository: rememberedRepositories(readSecret),
     compressors,
     scratch: options.scratch,
+    instances: { directory: options.instances.directory, runAs: runAsUser(options.instances.user) },
+    host: hostname(),
     toolPlaces: ({ tools }: Config) => ({ configured: tools.postgres, path: environment['PATH'] ?? '' }),
     secret: readSecret,
     failpoint: failpoints(environment['HOLDFAST_FAILPOINTS']),
@@ -117,6 +135,12 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
         activities: bytesActivities(deps),
         maxConcurrentActivityTaskExecutions: options.slots,
       },
+      {
+        taskQueue: hostQueue(site, deps.host),
+        activities: hostActivities(deps),
+        maxConcurrentActivityTaskExecutions: hostSlots,
+      },
+      { taskQueue: walQueue(site), activities: walActivities(deps), maxConcurrentActivityTaskExecutions: walSlots },
     ]);
   const workers: Worker[] = [];
   const isRunning = (queue: string) =>
@@ -180,6 +204,16 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     await health?.close();
     await connection.close();
   }
+}
+
+/** PostgreSQL refuses to run as root; anybody else's instances run as the worker does. */
+function runAsUser(user: string): RunAs | undefined {
+  if (process.geteuid?.() !== 0) return undefined;
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith(`${user}:`));
+  const [, , uid, gid] = line?.split(':') ?? [];
+  return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
 }
 
 function rememberedRepositories(readSecret: ReadSecret): (spec: RepositorySpec) => Repository {

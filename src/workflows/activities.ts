@@ -1,6 +1,12 @@
 import { proxyActivities, sleep } from '@temporalio/workflow';
-import type { BytesActivities, ControlActivities, SiteActivities } from '../activities/index.ts';
-import { bytesQueue, controlQueue, siteQueue } from '../domain/ids.ts';
+import type {
+  BytesActivities,
+  ControlActivities,
+  HostActivities,
+  SiteActivities,
+  WalActivities,
+} from '../activities/index.ts';
+import { bytesQueue, controlQueue, hostQueue, siteQueue, walQueue } from '../domain/ids.ts';
 import { mayTryAgain, nameMissingWorker } from './failures.ts';
 
 /** Reads the configuration. Safe to retry: changes nothing. */
@@ -75,6 +81,28 @@ export function movingBytes(site: string): Proxied<BytesActivities> {
     retry: { maximumAttempts: 1 },
   });
 }
+
+/**
+ * Streams a log for an hour. One attempt: the workflow tries again for ever. It waits without end for a worker: what
+ * isn't archived is kept by the server meanwhile.
+ */
+export const streamingWal = (site: string): Proxied<WalActivities> =>
+  proxyActivities<WalActivities>({
+    taskQueue: walQueue(site),
+    startToCloseTimeout: '6 hours',
+    heartbeatTimeout: '30 seconds',
+    retry: { maximumAttempts: 1 },
+  });
+
+/** Work on an instance that lies on one machine's disk; moves bytes, so one attempt each (see persist). */
+export const onHost = (site: string, host: string): Proxied<HostActivities> =>
+  proxyActivities<HostActivities>({
+    taskQueue: hostQueue(site, host),
+    startToCloseTimeout: '7 days',
+    heartbeatTimeout: '30 seconds',
+    scheduleToStartTimeout: '1 day',
+    retry: { maximumAttempts: 1 },
+  });
 
 const pausesMs = [5_000, 20_000];
 const lostWorkersAtMost = 50;

@@ -5,7 +5,7 @@ import { formatBytes } from '../domain/format.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { BackupSpec } from '../domain/specs.ts';
 import { control, movingBytes, persist, quick } from './activities.ts';
-import { fail } from './failures.ts';
+import { fail, failure } from './failures.ts';
 import { Journal, runIdentity } from './journal.ts';
 import { leaseInput, withLease } from './leasing.ts';
 
@@ -29,6 +29,12 @@ export async function adopt(input: unknown): Promise<AdoptResult> {
     const journal = new Journal('adopt', `${dump} for policy ${policy}`);
     const run = runIdentity();
     const spec = await journal.step('resolve', () => control.resolveBackup({ policy }));
+    if (spec.method === 'base')
+      throw failure(
+        'InvalidArgument',
+        `policy ${policy} is of method base, which adopts no dumps`,
+        'name one that does',
+      );
     const { site, cluster } = spec.source;
     // Like a restore that reads it: no prune takes it for its own meanwhile.
     return await withLease(leaseInput(cluster, 'source', run, dump), async () => {

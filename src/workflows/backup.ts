@@ -1,22 +1,14 @@
-import { CancellationScope, workflowInfo } from '@temporalio/workflow';
-import type { TakenBackup } from '../activities/index.ts';
 import { backupArgument, parseArgument } from '../domain/arguments.ts';
 import { formatBytes, formatCount } from '../domain/format.ts';
-import type { RunIdentity } from '../domain/run.ts';
-import type { BackupSpec } from '../domain/specs.ts';
 import { control, movingBytes, persist, quick } from './activities.ts';
-import { fail, failure, failureType } from './failures.ts';
+import { backUpBase } from './backup-base.ts';
+import { fail, failure } from './failures.ts';
 import { Journal, runIdentity } from './journal.ts';
 import { leaseInput, withLease } from './leasing.ts';
 import { pruneUnderLease } from './prune.ts';
+import { spoken, takeAndCommit, type BackupResult } from './taking.ts';
 
-export interface BackupResult {
-  readonly id: string;
-  readonly status: 'complete' | 'partial';
-  readonly bytes: number;
-  readonly databases: number;
-  readonly pruned: readonly string[];
-}
+export type { BackupResult } from './taking.ts';
 
 /**
  * preflight → take → commit → verify → prune. `{"policy":"jigga-daily"}`
@@ -37,6 +29,7 @@ async function takeBackup(input: unknown): Promise<BackupResult> {
   const journal = new Journal('backup', `of policy ${policy}`);
   const run = runIdentity();
   const spec = await journal.step('resolve', () => control.resolveBackup({ policy }));
+  if (spec.method === 'base') return backUpBase(spec, run, journal);
   const { site, cluster } = spec.source;
 
   const taken = await withLease(leaseInput(cluster, 'backup', run), async () => {
@@ -46,7 +39,7 @@ async function takeBackup(input: unknown): Promise<BackupResult> {
       // Runs that began with an older version have no answer here.
       (found: { readonly warnings: readonly string[] } | null | undefined) => spoken(found?.warnings),
     );
-    return take(spec, run, journal);
+    return takeAndCommit(spec, run, journal, (turn) => movingBytes(site).takeBackup({ spec, run, ...turn }));
   });
   await journal.step(
     'verify',
@@ -70,58 +63,4 @@ async function takeBackup(input: unknown): Promise<BackupResult> {
     );
   }
   return { id: taken.id, status: taken.status, bytes: taken.bytes, databases: taken.databases, pruned: pruned.removed };
-}
-
-const spoken = (warnings: readonly string[] = []) => (warnings.length === 0 ? null : warnings.join('; '));
-
-interface Committed extends TakenBackup {
-  readonly manifestKey: string;
-}
-
-/** More than `persist` ever makes. */
-const attemptsOfATurn = 100;
-
-/** Takes and commits under a name that is fixed once; a name that somebody else has taken makes it the next one. */
-async function take(spec: BackupSpec, run: RunIdentity, journal: Journal): Promise<Committed> {
-  const { site } = spec.source;
-  const startedAt = workflowInfo().startTime.toISOString();
-  let last: TakenBackup | undefined;
-  try {
-    for (let turn = 1; ; turn += 1) {
-      const taken = await journal.step(
-        'take',
-        () =>
-          persist(site, (count) => {
-            const attempt = (turn - 1) * attemptsOfATurn + count;
-            return movingBytes(site).takeBackup({ spec, run, startedAt, turn, attempt });
-          }),
-        ({ id, bytes, databases, failures }) =>
-          `${id}, ${formatCount(databases, 'database')}, ${formatBytes(bytes)}${failures.length === 0 ? '' : `, ${String(failures.length)} FAILED`}`,
-      );
-      last = taken;
-      try {
-        const { manifestKey } = await journal.step('commit', () =>
-          quick(site, (at) => at.commitBackup({ spec, run, taken })),
-        );
-        return { ...taken, manifestKey };
-      } catch (error) {
-        if (failureType(error) !== 'NameTaken' || turn >= 5) throw error;
-      }
-    }
-  } finally {
-    await CancellationScope.nonCancellable(() => sweep(spec, run, last));
-  }
-}
-
-/** What can't be swept now is swept by a later prune; the reason why the run ends is worth more than this. */
-async function sweep(
-  { source, repository }: BackupSpec,
-  run: RunIdentity,
-  taken: TakenBackup | undefined,
-): Promise<void> {
-  try {
-    await quick(source.site, (at) => at.sweepStaged({ repository, run, taken }));
-  } catch {
-    // see above
-  }
 }

@@ -4,15 +4,24 @@ import {
   judgeFollowUp,
   type Decision,
   type FollowUp,
+  type FollowUpVerb,
   type Gate,
   type Judged,
   type Verb,
 } from '../domain/decision.ts';
-import { decisionCommands, followUpCommands, renderPlan } from '../domain/render-plan.ts';
-import { planDigest, type RestorePlan } from '../domain/plan.ts';
+import { decisionCommands, followUpCommands } from '../domain/render-plan.ts';
+import type { Proposal } from '../domain/run.ts';
 import { failure } from './failures.ts';
 import { nowIso, type Journal } from './journal.ts';
-import { approveSignal, decideUpdate, rejectSignal, releaseSignal, undoSignal } from './messages.ts';
+import { approveSignal, decideUpdate, followUpSignals, rejectSignal } from './messages.ts';
+
+const descriptions: Readonly<Record<FollowUpVerb, string>> = {
+  undo: 'bring the old state back: {"by":…,"reason":…}',
+  release: 'remove what was put aside: {"by":…,"reason":…}',
+  promote: 'end recovery here and let the copy take writes: {"by":…,"reason":…}',
+  'go-on': 'replay on to a later target: {"by":…,"reason":…,"target":{"time":…}}',
+  'throw-away': 'stop the copy and remove it: {"by":…,"reason":…}',
+};
 
 /**
  * Where a run waits for a human. A signal that can't be taken is recorded and shown, never thrown: a handler that
@@ -23,10 +32,10 @@ export class HumanGate {
   readonly #workflowId: string;
   #gate: Gate = { plans: [], open: false, expiresAt: null };
   #taken: Decision | null = null;
-  #followUps: readonly FollowUp['verb'][] = [];
   #followUp: FollowUp | null = null;
 
-  constructor(journal: Journal, workflowId: string) {
+  /** @param followUps what this kind of run may be asked once something is done */
+  constructor(journal: Journal, workflowId: string, followUps: readonly FollowUpVerb[]) {
     this.#journal = journal;
     this.#workflowId = workflowId;
     const decisionHelp = '{"by":"alice","reason":"why","plan":"first 12 digits of the plan"}';
@@ -67,21 +76,13 @@ export class HumanGate {
           'approve or reject the plan and hear at once whether it was taken: {"decision":"approve","by":…,"reason":…,"plan":…}',
       },
     );
-    for (const [signal, verb] of [
-      [releaseSignal, 'release'],
-      [undoSignal, 'undo'],
-    ] as const) {
+    for (const verb of followUps) {
       setHandler(
-        signal,
+        followUpSignals[verb],
         (payload) => {
           this.#onFollowUp(verb, payload);
         },
-        {
-          description:
-            verb === 'undo'
-              ? 'swap the old database back: {"by":…,"reason":…}'
-              : 'drop the database that was put aside: {"by":…,"reason":…}',
-        },
+        { description: descriptions[verb] },
       );
     }
   }
@@ -90,30 +91,32 @@ export class HumanGate {
    * Shows the plan and waits for a decision on it, at most as long as said; null means that none came in time, which
    * is as good as a rejection. A decision on an earlier plan doesn't count.
    */
-  async decide(plan: RestorePlan, expiresAfterMs: number, note = ''): Promise<Decision | null> {
-    const digest = planDigest(plan);
+  async decide(proposal: Proposal, expiresAfterMs: number, note = ''): Promise<Decision | null> {
+    const { digest } = proposal;
     const expiresAt = new Date(Date.now() + expiresAfterMs).toISOString();
     this.#taken = null;
     this.#gate = { plans: [...this.#gate.plans, digest], open: true, expiresAt };
-    this.#announce(plan, expiresAt, note);
+    this.#announce(proposal, expiresAt, note);
     await condition(() => this.#taken !== null, expiresAfterMs);
     this.#gate = { ...this.#gate, open: false };
     this.#journal.waitingFor = null;
     this.#journal.expiresAt = null;
-    this.#journal.body = renderPlan(plan);
+    this.#journal.body = proposal.text;
     this.#journal.show();
     return this.#taken;
   }
 
-  /** Waits, for ever if need be, for what a human wants done after a swap. */
-  async followUp(allowed: readonly FollowUp['verb'][], body: string): Promise<FollowUp> {
+  /** Waits, for ever if need be, for what a human wants done next. */
+  async followUp(allowed: readonly FollowUpVerb[], body: string): Promise<FollowUp> {
     this.#followUp = null;
-    this.#followUps = allowed;
+    this.#journal.followUps = allowed;
+    this.#journal.standing = body;
     this.#journal.waitingFor = 'follow-up';
     this.#journal.body = `${body}\n\n${followUpCommands(this.#workflowId, allowed)}`;
     this.#journal.show();
     await condition(() => this.#followUp !== null);
-    this.#followUps = [];
+    this.#journal.followUps = [];
+    this.#journal.standing = null;
     this.#journal.waitingFor = null;
     this.#journal.body = body;
     this.#journal.show();
@@ -121,19 +124,19 @@ export class HumanGate {
     return this.#followUp!;
   }
 
-  #announce(plan: RestorePlan, expiresAt: string, note: string): void {
-    this.#journal.plan = plan;
+  #announce(proposal: Proposal, expiresAt: string, note: string): void {
+    this.#journal.proposal = proposal;
     this.#journal.waitingFor = 'decision';
     this.#journal.expiresAt = expiresAt;
     this.#journal.body = [
       ...(note === '' ? [] : [`**${note}**`, '']),
-      renderPlan(plan),
+      proposal.text,
       '',
       `### Waits for a decision until ${expiresAt}`,
       '',
       'Without one it counts as rejected. Decisions are not authenticated: `by` is what the sender says.',
       '',
-      decisionCommands(this.#workflowId, planDigest(plan)),
+      decisionCommands(this.#workflowId, proposal.digest),
     ].join('\n');
     this.#journal.show();
   }
@@ -174,8 +177,9 @@ export class HumanGate {
     this.#journal.show();
   }
 
-  #onFollowUp(verb: FollowUp['verb'], payload: unknown): void {
-    const judged = judgeFollowUp(verb, payload, this.#followUps.includes(verb) && this.#followUp === null, nowIso());
+  #onFollowUp(verb: FollowUpVerb, payload: unknown): void {
+    const open = this.#journal.followUps.includes(verb) && this.#followUp === null;
+    const judged = judgeFollowUp(verb, payload, open, nowIso());
     if ('refused' in judged) this.#journal.refuse(judged.refused);
     else this.#followUp = judged.taken;
   }

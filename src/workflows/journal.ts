@@ -1,8 +1,7 @@
 import { setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { Decision, Refusal } from '../domain/decision.ts';
 import { shortRunId } from '../domain/ids.ts';
-import { planDigest, type RestorePlan } from '../domain/plan.ts';
-import type { Progress, RunIdentity, Step } from '../domain/run.ts';
+import type { Progress, Proposal, RunIdentity, Step } from '../domain/run.ts';
 import { failureText } from './failures.ts';
 import { progressQuery } from './messages.ts';
 
@@ -24,8 +23,12 @@ export class Journal {
   readonly #steps: Step[] = [];
   readonly #refusals: Refusal[] = [];
   readonly decisions: Decision[] = [];
-  plan: RestorePlan | null = null;
+  /** The plan in force. */
+  proposal: Proposal | null = null;
   waitingFor: Progress['waitingFor'] = null;
+  followUps: Progress['followUps'] = [];
+  /** Markdown: how what was done stands right now. */
+  standing: string | null = null;
   expiresAt: string | null = null;
   /** Markdown below the steps: the plan, and the commands to paste. */
   body = '';
@@ -46,9 +49,12 @@ export class Journal {
       workflow: this.#workflow,
       subject: this.#subject,
       steps: [...this.#steps],
-      plan: this.plan,
-      planDigest: this.plan && planDigest(this.plan),
+      plan: this.proposal?.plan ?? null,
+      planText: this.proposal?.text ?? null,
+      planDigest: this.proposal?.digest ?? null,
       waitingFor: this.waitingFor,
+      followUps: this.followUps,
+      standing: this.standing,
       expiresAt: this.expiresAt,
       decisions: [...this.decisions],
       refusals: [...this.#refusals],

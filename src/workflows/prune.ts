@@ -1,7 +1,8 @@
-import type { PruneResult } from '../activities/index.ts';
+import type { PrunedBases, PruneResult } from '../activities/index.ts';
 import { parseArgument, pruneArgument } from '../domain/arguments.ts';
 import { formatCount } from '../domain/format.ts';
 import type { RunIdentity } from '../domain/run.ts';
+import type { BaseSpec } from '../domain/physical-specs.ts';
 import type { BackupSpec } from '../domain/specs.ts';
 import { control, quick } from './activities.ts';
 import { fail } from './failures.ts';
@@ -9,14 +10,17 @@ import { Journal, runIdentity } from './journal.ts';
 import { leaseInput, withLease } from './leasing.ts';
 
 /** Verdicts with reasons, then deletes what may go. `{"policy":"jigga-daily","dryRun":true}` only shows them. */
-export async function prune(input: unknown): Promise<PruneResult> {
+export async function prune(input: unknown): Promise<PruneResult | PrunedBases> {
   try {
     const { policy, dryRun } = parseArgument('prune', pruneArgument, input);
     const journal = new Journal('prune', `of policy ${policy}${dryRun ? ' (dry run)' : ''}`);
     const spec = await journal.step('resolve', () => control.resolveBackup({ policy }));
     return await journal.step(
       dryRun ? 'judge' : 'prune',
-      () => pruneUnderLease(spec, runIdentity(), dryRun),
+      (): Promise<PruneResult | PrunedBases> =>
+        spec.method === 'base'
+          ? pruneBasesUnderLease(spec, runIdentity(), dryRun)
+          : pruneUnderLease(spec, runIdentity(), dryRun),
       ({ removed, kept }) =>
         `${formatCount(removed.length, 'backup')} ${dryRun ? 'would go' : 'removed'}, ${String(kept)} kept`,
     );
@@ -30,5 +34,13 @@ export async function pruneUnderLease(spec: BackupSpec, run: RunIdentity, dryRun
   const { site, cluster } = spec.source;
   return withLease(leaseInput(cluster, 'prune', run), (inUse) =>
     quick(site, (at) => at.pruneBackups({ spec, run, inUse, dryRun })),
+  );
+}
+
+/** Base backups, and the WAL that none of them needs any more. */
+export async function pruneBasesUnderLease(spec: BaseSpec, run: RunIdentity, dryRun: boolean): Promise<PrunedBases> {
+  const { site, cluster } = spec.source;
+  return withLease(leaseInput(cluster, 'prune', run), (inUse) =>
+    quick(site, (at) => at.pruneBases({ spec, run, inUse, dryRun })),
   );
 }

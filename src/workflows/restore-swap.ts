@@ -1,7 +1,7 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { PlannedRestore, SwapActivityInput, Swapped } from '../activities/index.ts';
 import { code, formatCount, formatSeconds } from '../domain/format.ts';
-import { planDigest, shortDigest, type CopyReport } from '../domain/plan.ts';
+import { planDigest, shortDigest, type CopyReport, type RestorePlan } from '../domain/plan.ts';
 import type { RestoreSpec } from '../domain/specs.ts';
 import { decisive, quick } from './activities.ts';
 import { failureText, failureType } from './failures.ts';
@@ -17,7 +17,7 @@ export async function swapIn(
   copyOid: number,
   report: CopyReport,
   approvedAtStart: boolean,
-): Promise<void> {
+): Promise<RestorePlan> {
   const { site } = spec.target;
   let note = '';
   for (let round = 1; ; round += 1) {
@@ -44,7 +44,7 @@ export async function swapIn(
           ...swapped.notes,
         );
       });
-      return;
+      return plan;
     } catch (error) {
       const type = failureType(error);
       if (type !== 'PlanChanged' && type !== 'SwapFailed' && type !== 'Busy') throw error;
@@ -53,10 +53,17 @@ export async function swapIn(
   }
 }
 
-/** Until a human releases what was put aside; an undo may come before. */
-export async function followUps(run: RestoreRun, spec: RestoreSpec, planned: PlannedRestore): Promise<RestoreResult> {
+/**
+ * Until a human releases what was put aside; an undo may come before.
+ * @param plan of the swap that took place
+ */
+export async function followUps(
+  run: RestoreRun,
+  spec: RestoreSpec,
+  planned: PlannedRestore,
+  plan: RestorePlan,
+): Promise<RestoreResult> {
   const { site } = spec.target;
-  const plan = run.journal.plan ?? planned.plan;
   const { database, copyName, oldName } = {
     database: plan.facts.target.database ?? '',
     copyName: plan.facts.copyName ?? '',

@@ -2,7 +2,14 @@ import { CancellationScope, allHandlersFinished, condition, isCancellation } fro
 import type { LoadedCopy, PlannedRestore } from '../activities/index.ts';
 import { parseArgument, restoreArgument } from '../domain/arguments.ts';
 import { code, formatCount, formatSeconds } from '../domain/format.ts';
-import { isUnvouched, needsApproval, planDigest, shortDigest, type CopyReport } from '../domain/plan.ts';
+import {
+  isUnvouched,
+  needsApproval,
+  planDigest,
+  shortDigest,
+  type CopyReport,
+  type RestorePlan,
+} from '../domain/plan.ts';
 import type { RestoreSpec } from '../domain/specs.ts';
 import { control, movingBytes, persist, quick } from './activities.ts';
 import { fail } from './failures.ts';
@@ -110,6 +117,7 @@ async function oneDatabase(run: RestoreRun, spec: RestoreSpec, planned: PlannedR
   const { plan } = planned;
   const { kind } = plan.facts;
   const approvedAtStart = spec.approval.gate === 'start' && kind === 'swap';
+  let swapped: RestorePlan | undefined;
   try {
     const { copy, report } = await withLease(sourceLease(run, planned), async () => {
       if (approvedAtStart || isUnvouched(plan)) await run.approval(spec, plan);
@@ -119,13 +127,13 @@ async function oneDatabase(run: RestoreRun, spec: RestoreSpec, planned: PlannedR
     run.refuseDifferences(report);
     if (kind === 'create') await nameCopy(run, spec, planned, copy.oid);
     else if (kind === 'schema') await putIntoSchema(run, spec, planned, copy.oid);
-    else await swapIn(run, spec, planned, copy.oid, report, approvedAtStart);
+    else swapped = await swapIn(run, spec, planned, copy.oid, report, approvedAtStart);
   } catch (error) {
     await CancellationScope.nonCancellable(() => dropCopy(run, spec, planned));
     throw error;
   }
-  await run.recordDone(spec, planned, kind === 'swap' ? 'swapped' : 'created');
-  return kind === 'swap' ? followUps(run, spec, planned) : run.result('created', planned);
+  await run.recordDone(spec, planned, swapped === undefined ? 'created' : 'swapped');
+  return swapped === undefined ? run.result('created', planned) : followUps(run, spec, planned, swapped);
 }
 
 async function makeCopy(

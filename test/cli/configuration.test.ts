@@ -40,6 +40,21 @@ describe('config check', () => {
     expectGolden(import.meta.url, 'config-check.txt', stdout);
   });
 
+  test('shows where WAL goes, how base backups are taken and what is drilled', async () => {
+    const { code, stdout } = await check(`
+installation: homelab
+repositories: { nas: { directory: /backup } }
+clusters:
+  infra: { server: { host: db }, wal: { repository: nas } }
+  old: { server: { host: old }, wal: { repository: nas, maxAge: 1h, takeOver: { directory: /archive } } }
+  dumped: { server: { host: dumped } }
+policies:
+  infra-base: { cluster: infra, method: base, repository: nas, window: 7d, fullEvery: 7, standby: { host: db-2 }, schedule: "0 2 * * *", drill: "0 5 * * 0" }
+`);
+    expect(code).toBe(0);
+    expectGolden(import.meta.url, 'config-check-base.txt', stdout);
+  });
+
   test('is one document for programs', async () => {
     const { code, stdout } = await check(good, '--json');
     expect(code).toBe(0);
@@ -72,7 +87,10 @@ describe('config check', () => {
       ['an alias that leads nowhere', 'installation: *nobody\n'],
       ['nothing at all', ''],
       ['a list', '- installation: homelab\n'],
-      ['what is not built yet', good.replace('jigga: { server:', 'jigga: { wal: { repository: nas }, server:')],
+      [
+        'what is not built yet',
+        good.replace(/jigga: \{ server: .*\}/, 'jigga: { cnpg: { namespace: postgres, name: jigga } } }'),
+      ],
     ];
     const told: string[] = [];
     for (const [what, text] of wrong) {

@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { follow } from '../../src/cli/follow.ts';
 import type { Moving } from '../../src/cli/moving.ts';
-import { decisionWatcher, endOfRestore } from '../../src/cli/restoring.ts';
+import { decisionWatcher } from '../../src/cli/decided-runs.ts';
+import { endOfRestore } from '../../src/cli/restoring.ts';
 import type { Look, Watch } from '../../src/cli/watch.ts';
 import { HoldfastError } from '../../src/domain/errors.ts';
-import { planDigest } from '../../src/domain/plan.ts';
+import { planDigest, type RestorePlan } from '../../src/domain/plan.ts';
+import { renderPlan } from '../../src/domain/render-plan.ts';
 import type { Progress, Step } from '../../src/domain/run.ts';
 import { restorePlan } from '../domain/samples.ts';
 import { desk, outputAt } from './command-line.ts';
@@ -22,8 +24,10 @@ const progress = (steps: readonly Step[], more: Partial<Progress> = {}): Progres
   subject: 'of database gatus',
   steps,
   plan: null,
+  planText: null,
   planDigest: null,
   waitingFor: null,
+  followUps: [],
   expiresAt: null,
   decisions: [],
   refusals: [],
@@ -174,13 +178,17 @@ describe('following a run', () => {
 
 describe('following a restore', () => {
   const plan = restorePlan();
+  const proposed = (it: RestorePlan) => ({ plan: it, planText: renderPlan(it), planDigest: planDigest(it) });
   const waiting = progress([step('plan', 'done')], {
-    plan,
-    planDigest: planDigest(plan),
+    ...proposed(plan),
     waitingFor: 'decision',
     expiresAt: '2026-11-22T12:00:00.000Z',
   });
-  const swapped = progress([step('swap', 'done')], { plan, planDigest: planDigest(plan), waitingFor: 'follow-up' });
+  const swapped = progress([step('swap', 'done')], {
+    ...proposed(plan),
+    waitingFor: 'follow-up',
+    followUps: ['release', 'undo'],
+  });
   const run = 'restore/jigga/1a2b3c4d';
 
   test('without a terminal it stops where a decision is due, with exit code 9 and what to type', async () => {
@@ -213,7 +221,7 @@ describe('following a restore', () => {
     const here = desk({ terminal: true });
     const output = outputAt(here);
     const second = restorePlan({ copyOid: 17_000 });
-    const replaced = { ...waiting, plan: second, planDigest: planDigest(second) };
+    const replaced = { ...waiting, ...proposed(second) };
     await follow(
       here,
       output,

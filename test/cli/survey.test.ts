@@ -4,6 +4,7 @@ import { movingText, Rate, readHeartbeat, type Moving } from '../../src/cli/movi
 import { policyOfRun, policyStates } from '../../src/cli/survey.ts';
 import { parseConfig } from '../../src/domain/config.ts';
 import { HoldfastError } from '../../src/domain/errors.ts';
+import { base } from '../domain/physical-samples.ts';
 import { backup } from '../domain/samples.ts';
 
 const now = Date.parse('2026-11-21T12:00:00Z');
@@ -62,8 +63,25 @@ describe('what protects each policy', () => {
       located('postgres-backup-20261119-020000', '2026-11-19T02:00:00.000Z'),
       located('other-20261121-020000', '2026-11-21T02:00:00.000Z', { policy: 'other' }),
     ];
-    expect(policyStates(config, { backups, unreachable: [] }, [], now)).toMatchObject([
+    expect(policyStates(config, { backups, bases: [], unreachable: [] }, [], now)).toMatchObject([
       { newestGood: { id: 'postgres-backup-20261119-020000', source: 'repository' }, freshness: { state: 'overdue' } },
+    ]);
+  });
+
+  test('of method base it is the newest base backup that no verification found damaged', () => {
+    const physical = parseConfig({
+      installation: 'homelab',
+      repositories: { nas: { directory: '/backup' } },
+      clusters: { infra: { server: { host: 'db' } } },
+      policies: { 'infra-base': { cluster: 'infra', method: 'base', repository: 'nas' } },
+    });
+    const bases = [
+      base({ id: 'b3', segment: 5, at: '2026-11-21T02:00:05.000Z', verification: 'failed' }),
+      base({ id: 'b1', segment: 3, at: '2026-11-19T02:00:05.000Z' }),
+      base({ id: 'b2', segment: 4, at: '2026-11-20T02:00:05.000Z' }),
+    ].map((one) => ({ repository: 'nas', base: one }));
+    expect(policyStates(physical, { backups: [], bases, unreachable: [] }, [], now)).toMatchObject([
+      { newestGood: { id: 'b2', source: 'repository' } },
     ]);
   });
 
@@ -82,7 +100,7 @@ describe('what protects each policy', () => {
       run('backup/jigga-daily/1a2b3c4d', 'COMPLETED', '2026-11-20T09:00:00Z'),
     ];
     const unreachable = [{ repository: 'nas', error: new HoldfastError('StoreNotMounted', 'gone', 'mount it') }];
-    expect(policyStates(config, { backups: [], unreachable }, runs, now)).toMatchObject([
+    expect(policyStates(config, { backups: [], bases: [], unreachable }, runs, now)).toMatchObject([
       { newestGood: { id: 'backup/jigga-daily/1a2b3c4d', source: 'run' } },
     ]);
   });

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startTemporalServer, type TemporalServer } from '../../parts/temporal-server.ts';
 import type { Clock } from '../../src/cli/context.ts';
+import { controlQueue, walWorkflowId } from '../../src/domain/ids.ts';
 import { holdfast } from './command-line.ts';
 
 /** A real Temporal server and no worker: what the command line says and does when nobody answers. */
@@ -20,13 +21,19 @@ let client: Client;
 let directory: string;
 
 const clock: Clock = { now: () => Date.now(), sleep: (ms) => sleep(ms) };
-const write = (policies: string) =>
+/** What a workflow was started with. */
+async function inputOf(id: string): Promise<unknown> {
+  const { events } = await client.workflow.getHandle(id).fetchHistory();
+  const data = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]?.data;
+  return JSON.parse(new TextDecoder().decode(data ?? new Uint8Array())) as unknown;
+}
+const write = (policies: string, clusters = 'jigga: { server: { host: db }, site: tokyo }') =>
   writeFile(
     join(directory, 'holdfast.yaml'),
     `
 installation: cli-test
 repositories: { nas: { directory: ${directory}/backup } }
-clusters: { jigga: { server: { host: db }, site: tokyo } }
+clusters: { ${clusters} }
 policies: { ${policies} }
 `,
   );
@@ -101,6 +108,59 @@ describe('without a worker', () => {
       "note: no worker answers, so the run's steps and plan are not shown; start one with 'holdfast worker'",
     );
     expect(await run('cancel', id)).toMatchObject({ code: 0 });
+  }, 60_000);
+
+  test('a recovery and a drill are started with what was typed, and are runs of ours', async () => {
+    await write(daily);
+    const argv = ['--cluster', 'jigga', '--lsn', '0/3000148', '--exclusive', '--port', '5444', '--no-wait', '--json'];
+    const recovery = await run('recover', ...argv);
+    const drill = await run('drill', 'jigga-daily', '--no-wait', '--json');
+    const ids = [recovery, drill].map(({ code, stdout }) => {
+      expect(code).toBe(0);
+      return (JSON.parse(stdout) as { run: string }).run;
+    });
+    expect(ids).toEqual([
+      expect.stringMatching(/^recover\/jigga\/[0-9a-f]{8}$/),
+      expect.stringMatching(/^drill\/jigga-daily\/[0-9a-f]{8}$/),
+    ]);
+    const inputs = await Promise.all(ids.map(inputOf));
+    expect(inputs).toEqual([
+      {
+        cluster: 'jigga',
+        target: { lsn: '0/3000148', inclusive: false },
+        beside: { port: 5444 },
+        tablespaces: {},
+        requestedBy: 'alice',
+      },
+      { policy: 'jigga-daily' },
+    ]);
+    for (const id of ids) {
+      expect(await run('status', id)).toMatchObject({ code: 0 });
+      expect(await run('recover', 'promote', id, '--reason', 'why')).toMatchObject({
+        code: id.startsWith('recover') ? 5 : 6,
+      });
+      await client.workflow.getHandle(id).terminate('enough');
+    }
+    expect(await run('recover', 'promote', ids[0] ?? '', '--reason', 'why')).toMatchObject({ code: 6 });
+  }, 60_000);
+
+  test('status names a WAL archive that nobody started, and one that runs', async () => {
+    await write(daily, 'jigga: { server: { host: db }, site: tokyo, wal: { repository: nas } }');
+    const idle = await run('status');
+    expect(idle.stdout).toMatch(
+      /\njigga +NOT RUNNING\nWAL of cluster jigga is not archived: 'holdfast apply' starts that\n/,
+    );
+    await client.workflow.start('archiveWal', {
+      workflowId: walWorkflowId('jigga'),
+      taskQueue: controlQueue,
+      args: [{ cluster: 'jigga' }],
+    });
+    const state = async () =>
+      (JSON.parse((await run('status', '--json')).stdout) as { walArchives: { run: string | null }[] }).walArchives;
+    while ((await state())[0]?.run === null) await sleep(100); // listing runs lags a little behind
+    expect(await state()).toEqual([{ cluster: 'jigga', run: 'wal/jigga', archiving: null, standing: null }]);
+    expect((await run('status', 'wal/jigga')).stdout).toContain('archiveWal, running');
+    await client.workflow.getHandle(walWorkflowId('jigga')).terminate('enough');
   }, 60_000);
 
   test('nothing is decided, and the command says so', async () => {

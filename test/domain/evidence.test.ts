@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { verificationKey, verificationOf } from '../../src/domain/evidence.ts';
+import { drillKey, drillOf, drillOutcome, verificationKey, verificationOf } from '../../src/domain/evidence.ts';
 
 const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 2, 0, second));
 const key = (second: number, outcome: 'passed' | 'failed', nonce = 'a1b2c3d4') =>
@@ -54,5 +54,34 @@ describe('the evidence of a verification', () => {
         expect(verificationOf(keys)('jigga', 'b1')).toBe(failed ? 'failed' : 'passed');
       }),
     );
+  });
+});
+
+describe('the evidence of a drill', () => {
+  const drill = (second: number, outcome: 'passed' | 'failed') =>
+    drillKey('jigga', 'b1', at(second), 'a1b2c3d4', outcome);
+
+  test('says in its name how it ended, and is told apart from a verification’s', () => {
+    expect(drill(0, 'passed')).toBe('jigga/evidence/b1/drill-20261121-020000-a1b2c3d4-passed.json');
+    const keys = [key(1, 'failed'), drill(2, 'passed')];
+    expect([verificationOf(keys)('jigga', 'b1'), drillOf(keys)('jigga', 'b1')]).toEqual(['failed', 'passed']);
+    expect([verificationOf([drill(1, 'passed')])('jigga', 'b1'), drillOf([key(1, 'passed')])('jigga', 'b1')]).toEqual([
+      'none',
+      'none',
+    ]);
+  });
+
+  test('that is newest counts, and of the same second the failure', () => {
+    expect(drillOf([drill(2, 'passed'), drill(1, 'failed')])('jigga', 'b1')).toBe('passed');
+    expect(drillOf([drill(2, 'passed'), drill(2, 'failed')])('jigga', 'b1')).toBe('failed');
+    expect(drillOf([drill(2, 'passed')])('infra', 'b1')).toBe('none');
+  });
+
+  test('has passed when something was checked and nothing failed', () => {
+    const outcomes = (...list: ('passed' | 'failed' | 'skipped')[]) => list.map((outcome) => ({ outcome }));
+    expect(drillOutcome(outcomes('passed', 'skipped'))).toBe('passed');
+    expect(drillOutcome(outcomes('passed', 'failed'))).toBe('failed');
+    expect(drillOutcome(outcomes('skipped'))).toBe('failed');
+    expect(drillOutcome([])).toBe('failed');
   });
 });

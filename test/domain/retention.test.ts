@@ -13,7 +13,7 @@ type Marks = string;
 
 /**
  * One backup a day, newest last, each written as its databases: `a` dumped, `-a` failed, `(a)` skipped; then `!` for
- * partial, `#` for one that a later check found damaged.
+ * partial, `#` for one that a later check found damaged, `+` for one that passed a drill and `X` for one that failed it.
  */
 function history(...days: readonly Marks[]): Backup[] {
   return days.map((marks, index) => {
@@ -23,7 +23,11 @@ function history(...days: readonly Marks[]): Backup[] {
     );
     const status = marks.includes('!') ? 'partial' : 'complete';
     const id = `b-${startedAt.slice(0, 10).replaceAll('-', '')}`;
-    return backup({ id, startedAt, databases, status }, marks.includes('#') ? 'failed' : 'none');
+    return backup(
+      { id, startedAt, databases, status },
+      marks.includes('#') ? 'failed' : 'none',
+      marks.includes('+') ? 'passed' : marks.includes('X') ? 'failed' : 'none',
+    );
   });
 }
 
@@ -59,6 +63,8 @@ describe('the verdicts', () => {
     ['a-dropped-database-came-back-and-fails', history('a b', 'a', 'a', 'a -b !'), { last: 1 }],
     ['being-read', history('a', 'a', 'a'), { last: 1 }, new Map([['b-20261119', 'restore/jigga/x1']])],
     ['partial-one-holds-the-newest-copy', history('a b', '-a b !', 'a -b !'), { last: 1 }],
+    ['passed-a-drill-long-ago', history('a', 'a +', 'a', 'a +', 'a X', 'a', 'a'), { last: 1 }],
+    ['passed-a-drill-and-was-found-damaged', history('a +', 'a', 'a + #', 'a'), { last: 1 }],
   ])('on %s are these', (name, backups, keep, inUse = nobody) => {
     expectGolden(import.meta.url, `retention-${name}.txt`, shown(judge(backups, keep, { now, inUse })));
   });
@@ -79,12 +85,13 @@ describe('over any history', () => {
       hour: fc.integer({ min: 0, max: 500 }),
       records: fc.uniqueArray(record, { maxLength: 3, selector: ([name]) => name }),
       verification: fc.constantFrom('none', 'passed', 'failed'),
+      drill: fc.constantFrom('none', 'passed', 'failed'),
     })
-    .map(({ hour, records, verification }) => {
+    .map(({ hour, records, verification, drill }) => {
       const startedAt = new Date(now.getTime() - hour * 3_600_000).toISOString();
       const status = records.some(([, outcome]) => outcome === 'failed') ? ('partial' as const) : ('complete' as const);
       const databases = records.map(([name, outcome]) => databaseRecord(name, outcome));
-      return backup({ id: `b-${String(1000 - hour)}`, startedAt, databases, status }, verification);
+      return backup({ id: `b-${String(1000 - hour)}`, startedAt, databases, status }, verification, drill);
     });
   const backups = fc.uniqueArray(anyBackup, { maxLength: 12, selector: ({ manifest }) => manifest.id });
   const count = fc.integer({ min: 1, max: 8 });
@@ -146,6 +153,16 @@ describe('over any history', () => {
       fc.property(backups, keep, inUse, (list, rule, reading) => {
         const staying = kept(judge(list, rule, { now, inUse: reading }));
         for (const one of list) if (reading.has(one.manifest.id)) expect(staying).toContain(one);
+      }),
+    );
+  });
+
+  test('the last one that passed a drill stays', () => {
+    fc.assert(
+      fc.property(backups, keep, (list, rule) => {
+        const proven = newest(list).find(({ drill, verification }) => drill === 'passed' && verification !== 'failed');
+        fc.pre(proven !== undefined);
+        expect(kept(judge(list, rule, { now, inUse: nobody }))).toContain(proven);
       }),
     );
   });

@@ -74,9 +74,13 @@ export function manifest(more: Partial<Manifest> = {}): Manifest {
   };
 }
 
-export function backup(more: Partial<Manifest> = {}, verification: Backup['verification'] = 'none'): Backup {
+export function backup(
+  more: Partial<Manifest> = {},
+  verification: Backup['verification'] = 'none',
+  drill: Backup['drill'] = 'none',
+): Backup {
   const made = manifest(more);
-  return { manifest: made, manifestKey: `${made.id}.manifest.json`, verification };
+  return { manifest: made, manifestKey: `${made.id}.manifest.json`, verification, drill };
 }
 
 export function restorePlan(

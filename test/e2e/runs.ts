@@ -8,7 +8,8 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { World } from '../../parts/world.ts';
 import type { BackupResult } from '../../src/workflows/backup.ts';
-import type { Progress } from '../../src/domain/run.ts';
+import type { RestorePlan } from '../../src/domain/plan.ts';
+import type { Plan, Progress } from '../../src/domain/run.ts';
 
 let counter = 0;
 
@@ -31,16 +32,17 @@ export async function backUp(world: World, policy = 'daily'): Promise<BackupResu
   return (await handle.result()) as BackupResult;
 }
 
-const progressOf = (handle: WorkflowHandle): Promise<Progress> => handle.query<Progress>('progress');
+const progressOf = <P extends Plan>(handle: WorkflowHandle): Promise<Progress<P>> =>
+  handle.query<Progress<P>>('progress');
 
 /** Waits until the run says of itself what is wanted. A run that ends before fails the wait with its own failure. */
-export async function untilProgress(
+export async function untilProgress<P extends Plan = RestorePlan>(
   handle: WorkflowHandle,
-  wanted: (progress: Progress) => boolean,
-): Promise<Progress> {
+  wanted: (progress: Progress<P>) => boolean,
+): Promise<Progress<P>> {
   for (;;) {
     const { status } = await handle.describe();
-    const progress = await answerOf(handle);
+    const progress = await answerOf<P>(handle);
     if (progress !== undefined && wanted(progress)) return progress;
     if (status.name !== 'RUNNING' && progress !== undefined) {
       await handle.result();
@@ -51,9 +53,9 @@ export async function untilProgress(
 }
 
 /** Undefined when the worker that was asked has died: the next question goes to another. */
-async function answerOf(handle: WorkflowHandle): Promise<Progress | undefined> {
+async function answerOf<P extends Plan>(handle: WorkflowHandle): Promise<Progress<P> | undefined> {
   try {
-    return await handle.client.withDeadline(Date.now() + 5_000, () => progressOf(handle));
+    return await handle.client.withDeadline(Date.now() + 5_000, () => progressOf<P>(handle));
   } catch (error) {
     // The deadline shows as either.
     if (!isGrpcDeadlineError(error) && !isGrpcCancelledError(error)) throw error;
@@ -61,10 +63,10 @@ async function answerOf(handle: WorkflowHandle): Promise<Progress | undefined> {
   }
 }
 
-export const untilDecision = (handle: WorkflowHandle) =>
-  untilProgress(handle, ({ waitingFor }) => waitingFor === 'decision');
-export const untilFollowUp = (handle: WorkflowHandle) =>
-  untilProgress(handle, ({ waitingFor }) => waitingFor === 'follow-up');
+export const untilDecision = <P extends Plan = RestorePlan>(handle: WorkflowHandle) =>
+  untilProgress<P>(handle, ({ waitingFor }) => waitingFor === 'decision');
+export const untilFollowUp = <P extends Plan = RestorePlan>(handle: WorkflowHandle) =>
+  untilProgress<P>(handle, ({ waitingFor }) => waitingFor === 'follow-up');
 
 /** Approves the plan in force, as a person who read it. */
 export async function approve(handle: WorkflowHandle, progress: Progress): Promise<void> {

@@ -5,27 +5,35 @@ import { withExamples, type Shell } from '../shell.ts';
 export function addApply(parent: Command, shell: Shell): void {
   const command = parent
     .command('apply')
-    .summary("make Temporal's schedules equal to the configuration")
+    .summary("make Temporal's schedules and WAL archives equal to the configuration")
     .description(
-      "Creates and updates a Temporal schedule for every policy that has one, and shows the next three runs of each. Touches only schedules of this installation, and keeps a pause that somebody made. Says which schedules no policy wants any more, and whether workers are there to do the work. Doesn't touch PostgreSQL or a repository.",
+      "Creates and updates a Temporal schedule for the backups and for the drills of every policy that has one, and shows the next three runs of each. Starts a workflow that archives the WAL of every cluster that wants it. Touches only schedules and archives of this installation, and keeps a pause that somebody made. Says which of them the configuration doesn't want any more, and whether workers are there to do the work. Doesn't touch PostgreSQL or a repository itself.",
     )
-    .option('--prune', 'delete the schedules of this installation that no policy wants any more', false)
+    .option(
+      '--prune',
+      'delete the schedules of this installation, and stop its WAL archives, that the configuration does not want any more',
+      false,
+    )
     .action(async ({ prune }: { readonly prune: boolean }, self: Command) => {
       const { output, configFile } = shell.call(self);
       const { loadConfiguration } = await import('../configuration.ts');
       const { config } = await loadConfiguration(shell.context, configFile);
       await withTemporal(shell.context, async ({ client, namespace }) => {
         const { applySchedules } = await import('../../client/schedules.ts');
+        const { applyWalArchives } = await import('../../client/wal-archives.ts');
         const { pollingOf } = await import('../polling.ts');
         const { appliedDocument, showApplied } = await import('../show-applied.ts');
-        const changes = await applySchedules(client, config, { prune });
+        const applied = {
+          schedules: await applySchedules(client, config, { prune }),
+          wal: await applyWalArchives(client, config, { prune }),
+        };
         const polling = await pollingOf(client, namespace, config);
-        showApplied(output, config, changes, polling);
-        output.document(appliedDocument(changes, polling));
+        showApplied(output, config, applied, polling);
+        output.document(appliedDocument(applied, polling));
       });
     });
   withExamples(command, [
-    ['holdfast apply', 'after every change of schedules; safe to repeat'],
-    ['holdfast apply --prune', 'also deletes the schedules of policies that are gone'],
+    ['holdfast apply', 'after every change of schedules or WAL archives; safe to repeat'],
+    ['holdfast apply --prune', 'also deletes and stops what the configuration does not want any more'],
   ]);
 }

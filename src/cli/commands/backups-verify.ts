@@ -8,7 +8,7 @@ export function addBackupsVerify(parent: Command, shell: Shell): void {
     .command('verify')
     .summary('read a backup back and check every byte')
     .description(
-      'Reads a whole backup back: digests, sizes, that every part unpacks and ends as a whole dump does. Reads the repository from where the command runs, and writes nothing: what a backup run verified is on record beside the backup, what this command finds is not. Exit code 8: damaged.',
+      'Reads a whole backup back: digests, sizes, that every part unpacks and ends as a whole dump does; of a base backup the digests and sizes of its files, and that its archives unpack (lz4: digests only), not the backups that it builds on, nor its WAL. Reads the repository from where the command runs, and writes nothing: what a backup run verified is on record beside the backup, what this command finds is not. Exit code 8: damaged.',
     )
     .argument('<id>', "id of the backup, the name of its file, or 'latest' with --cluster")
     .option('--cluster <name>', 'the cluster it is of')

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { RestoreOptions } from '../restoring.ts';
+import { refuseOwnOptions } from '../follow-up-command.ts';
 import { collected } from '../options.ts';
 import { withTemporal } from '../temporal.ts';
 import { withExamples, type Shell } from '../shell.ts';
@@ -72,10 +73,4 @@ export function addRestore(parent: Command, shell: Shell): Command {
       'a whole cluster into an empty one',
     ],
   ]);
-}
-
-/** Commander hears a command's options behind its subcommand too; `undo` would silently ignore them. */
-function refuseOwnOptions(self: Command, subcommand: Command): void {
-  const given = self.options.find((option) => self.getOptionValueSource(option.attributeName()) === 'cli');
-  if (given) subcommand.error(`error: unknown option '${given.long ?? given.flags}'`);
 }

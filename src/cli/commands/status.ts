@@ -7,7 +7,7 @@ export function addStatus(parent: Command, shell: Shell): void {
     .command('status')
     .summary('what is protected, what runs, what waits for you')
     .description(
-      "Shows for every policy the newest good backup and whether its schedule is kept, the open runs with step and bytes, what waits for a person with the commands to type, and what failed lately. With a run: its steps, plan, decisions and messages that were not taken.\n\nExit code 9: a plan waits for a decision. A restored database that waits for release or undo doesn't change the exit code.",
+      "Shows for every policy the newest good backup and whether its schedule is kept, how far the archive of each cluster's WAL is behind its server, the open runs with step and bytes, what waits for a person with the commands to type, and what failed lately. With a run: its steps, plan, decisions and messages that were not taken.\n\nExit code 9: a plan waits for a decision. What waits for release or undo, or at the target of a recovery, doesn't change the exit code.",
     )
     .argument('[run]', 'a run, by its workflow id')
     .option('--follow', 'go on showing the run until it ends; Ctrl-C leaves it running', false)

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
-import { address, duration, positiveInteger, siteName } from '../options.ts';
+import { address, duration, positiveInteger, siteName, words } from '../options.ts';
 import { withExamples, type Shell } from '../shell.ts';
 
 interface WorkerOptions {
@@ -12,6 +12,8 @@ interface WorkerOptions {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly grace: number;
   readonly scratch?: string;
+  readonly instances?: string;
+  readonly instancesUser: string;
 }
 
 export function addWorker(parent: Command, shell: Shell): void {
@@ -33,6 +35,11 @@ export function addWorker(parent: Command, shell: Shell): void {
       '--scratch <directory>',
       "where archives of method pg_dump may lie for a while: it needs room for the largest of them (default: 'holdfast' in the system's directory for temporary files)",
     )
+    .option(
+      '--instances <directory>',
+      "where recovered copies and drills of base backups live: it needs room for whole clusters, and a copy stays until it is thrown away (default: 'holdfast-instances' in the system's directory for temporary files)",
+    )
+    .option('--instances-user <name>', 'who runs PostgreSQL there, where the worker runs as root', words, 'postgres')
     .addOption(
       new Option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn', 'error']).default('info'),
     )
@@ -53,6 +60,10 @@ export function addWorker(parent: Command, shell: Shell): void {
         sites: options.site ?? ['main'],
         slots: options.slots,
         scratch: resolve(context.directory, options.scratch ?? join(tmpdir(), 'holdfast')),
+        instances: {
+          directory: resolve(context.directory, options.instances ?? join(tmpdir(), 'holdfast-instances')),
+          user: options.instancesUser,
+        },
         healthAddress: options.health,
         temporalMetricsAddress: options.metrics,
         logLevel: options.logLevel,

@@ -1,0 +1,206 @@
+import { createServer } from 'node:net';
+import { readdir, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { RecoverSpec } from '../domain/physical-specs.ts';
+import type { RecoverArgument } from '../domain/recover-argument.ts';
+import type { DirectoryState, LiveServer, Place } from '../domain/recovery-facts.ts';
+import { pinned, planRecovery as plan, type RecoveryPlan } from '../domain/recovery-plan.ts';
+import type { RunIdentity } from '../domain/run.ts';
+import type { RepositorySpec } from '../domain/specs.ts';
+import type { BaseBackup } from '../domain/base-manifest.ts';
+import type { Archived } from '../domain/wal-archive.ts';
+import { withSession } from '../postgres/connection.ts';
+import { describeServer } from '../postgres/server.ts';
+import { findServerPrograms } from '../postgres/server-programs.ts';
+import { listTools } from '../postgres/tools.ts';
+import { readBases } from '../storage/physical-catalog.ts';
+import { readArchived } from '../storage/wal/archived.ts';
+import { serverOf, type Dependencies } from './dependencies.ts';
+import type { Working } from './working.ts';
+
+export interface PlanRecoveryInput {
+  readonly spec: RecoverSpec;
+  readonly run: RunIdentity;
+  /** Of an earlier plan of this run, which is made again: nothing else may be chosen than what it chose. */
+  readonly earlier?: PlannedRecovery | undefined;
+}
+
+/** A plan, where its backup lies, and on which machine the copy will. */
+export interface PlannedRecovery {
+  readonly plan: RecoveryPlan;
+  readonly repository: RepositorySpec;
+  /** Its disks are looked at, so it has to do the work. */
+  readonly host: string;
+  readonly places: RecoveryPlaces;
+}
+
+/** Directories of a recovery. */
+export interface RecoveryPlaces {
+  readonly dataDirectory: string;
+  /** Journals and what is fetched besides, on the data directory's file system. */
+  readonly workDirectory: string;
+  /** Socket, configuration and log of the instance. */
+  readonly runDirectory: string;
+}
+
+/** Chooses base backup and WAL, looks at the machine and says what would be done. Changes nothing. */
+export async function planRecovery(
+  deps: Dependencies,
+  { spec, run, earlier }: PlanRecoveryInput,
+  { signal }: Pick<Working, 'signal'>,
+): Promise<PlannedRecovery> {
+  const argument =
+    earlier === undefined ? spec.argument : { ...spec.argument, backup: pinned(spec.argument, earlier.plan).backup };
+  const found = await readRepositories(deps, spec, signal);
+  const live = await readLive(deps, spec, signal);
+  const places = earlier?.places ?? placesOf(deps, spec, run);
+  const port = await portFor(spec, argument, earlier);
+  const made = plan({
+    argument,
+    run: run.short,
+    bases: found.bases,
+    archives: found.archives,
+    now: new Date(),
+    repository: found.repository.name,
+    live,
+    majors: await majorsHere(deps),
+    place: await lookAt(places.dataDirectory, places.workDirectory),
+    port,
+    tablespaces: Object.fromEntries(
+      await Promise.all(
+        Object.entries(argument.tablespaces).map(
+          async ([name, directory]) => [name, await lookAt(directory, places.workDirectory)] as const,
+        ),
+      ),
+    ),
+    collationVersions: {},
+    bytesPerSecond: null,
+  });
+  return { plan: made, repository: found.repository, host: deps.host, places };
+}
+
+/** Where a cluster's base backups lie: the first repository that has any, else the first. */
+async function readRepositories(
+  deps: Dependencies,
+  { repositories, source }: RecoverSpec,
+  signal: AbortSignal,
+): Promise<{ repository: RepositorySpec; bases: readonly BaseBackup[]; archives: readonly Archived[] }> {
+  const [first] = repositories;
+  if (first === undefined) throw new TypeError('a recovery was resolved without a repository');
+  for (const repository of repositories) {
+    const store = deps.openRepository(repository);
+    const { bases } = await readBases(store, source.cluster);
+    if (bases.length > 0) return { repository, bases, archives: await readArchived(store, source.cluster, signal) };
+  }
+  return { repository: first, bases: [], archives: [] };
+}
+
+async function readLive(deps: Dependencies, { source }: RecoverSpec, signal: AbortSignal): Promise<LiveServer | null> {
+  const server = await serverOf(deps, source);
+  try {
+    return await withSession(server, { signal }, async (session) => {
+      const [row] = await session.query<Omit<LiveServer, 'address' | 'tablespaces'>>(
+        `SELECT s.system_identifier::text AS "systemIdentifier", c.timeline_id AS timeline,
+           (CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
+              ELSE pg_current_wal_flush_lsn() END)::text AS lsn,
+           current_setting('data_directory') AS "dataDirectory"
+         FROM pg_control_system() s, pg_control_checkpoint() c`,
+      );
+      const tablespaces = await session.query<LiveServer['tablespaces'][number]>(
+        `SELECT spcname::text AS name, pg_tablespace_location(oid) AS location FROM pg_tablespace
+          WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY 1`,
+      );
+      return row === undefined ? null : { address: describeServer(server), ...row, tablespaces };
+    });
+  } catch {
+    signal.throwIfAborted();
+    // A cluster that is lost is what recovery is for; the plan says that it didn't answer.
+    return null;
+  }
+}
+
+function placesOf(deps: Dependencies, { argument, instance }: RecoverSpec, run: RunIdentity): RecoveryPlaces {
+  const own = join(deps.instances.directory, `${argument.cluster}-${run.short}`);
+  const dataDirectory =
+    argument.inPlace === true ? (instance?.dataDirectory ?? '') : (argument.beside?.directory ?? join(own, 'data'));
+  return {
+    dataDirectory,
+    workDirectory: `${dataDirectory}.holdfast-${run.short}`,
+    // A socket's path has a limit.
+    runDirectory: join(deps.instances.directory, `run-${run.short}`),
+  };
+}
+
+/** Of the server programs that this worker could start a copy with. */
+async function majorsHere(deps: Dependencies): Promise<number[]> {
+  const places = deps.toolPlaces(await deps.config());
+  const majors = new Set((await listTools(places)).map(({ major }) => major));
+  const found: number[] = [];
+  for (const major of majors) {
+    const programs = await findServerPrograms(major * 10_000, places).catch(() => undefined);
+    if (programs !== undefined) found.push(major);
+  }
+  return found;
+}
+
+interface Port {
+  readonly number: number;
+  readonly free: boolean;
+}
+
+/** In place the server's own, which is free by then; of an earlier plan the one that the copy has. */
+async function portFor(
+  { source }: RecoverSpec,
+  { beside, inPlace }: RecoverArgument,
+  earlier: PlannedRecovery | undefined,
+): Promise<Port> {
+  if (inPlace === true) return { number: source.server.port, free: true };
+  if (earlier !== undefined) return { number: earlier.plan.facts.makes.port, free: true };
+  const number = await listenOn(beside?.port ?? 0);
+  return number === undefined ? { number: beside?.port ?? 0, free: false } : { number, free: true };
+}
+
+/** The port, once nobody listens on it any more; undefined: it is taken. 0 is any. */
+function listenOn(port: number): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => {
+      resolve(undefined);
+    });
+    server.listen({ host: '127.0.0.1', port, exclusive: true }, () => {
+      const address = server.address();
+      server.close(() => {
+        resolve(typeof address === 'object' && address !== null ? address.port : undefined);
+      });
+    });
+  });
+}
+
+async function lookAt(directory: string, workDirectory: string): Promise<Place> {
+  return { directory, state: await stateOf(directory, workDirectory), freeBytes: await freeBytes(directory) };
+}
+
+async function stateOf(directory: string, workDirectory: string): Promise<DirectoryState> {
+  try {
+    const entries = await readdir(directory);
+    if (entries.length === 0) return 'empty';
+    return await readdir(workDirectory).then(
+      () => 'ours',
+      () => 'occupied',
+    );
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'absent' : 'unknown';
+  }
+}
+
+/** On the file system that a directory lies on, or will. */
+async function freeBytes(directory: string): Promise<number | null> {
+  for (let at = directory; ; at = dirname(at)) {
+    try {
+      const { bavail, bsize } = await statfs(at);
+      return bavail * bsize;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || at === dirname(at)) return null;
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoldfastError, messageOf } from '../domain/errors.ts';
+import type { InstanceConfig } from '../domain/config.ts';
+import type { RecoverSpec } from '../domain/physical-specs.ts';
+import { withSession } from '../postgres/connection.ts';
+import { instanceState } from '../postgres/instance/state.ts';
+import { handOver } from '../postgres/recovery/promote.ts';
+import { asidesOf, putAside, putBack, releaseAside, type Aside } from '../postgres/recovery/put-aside.ts';
+import { throwAway } from '../postgres/recovery/throw-away.ts';
+import { runServiceCommand } from '../process/service-command.ts';
+import { serverOf, type Dependencies } from './dependencies.ts';
+import { mappingOf, type RecoveryCopyInput } from './recover-copy.ts';
+import type { Working } from './working.ts';
+
+const stopMs = 5 * 60_000;
+const startMs = 5 * 60_000;
+const pauseMs = 500;
+
+/** Stops the cluster's own server and puts its directories aside. Called again it goes on. */
+export async function stopAndPutAside(
+  deps: Dependencies,
+  input: RecoveryCopyInput,
+  { signal, report }: Working,
+): Promise<{ readonly asides: readonly Aside[] }> {
+  report({ doing: 'stopping the server' });
+  await deps.failpoint('in place:stop');
+  await stopServer(instanceOf(input.spec), input.planned.places.dataDirectory, signal);
+  await deps.failpoint('in place:stopped');
+  report({ doing: 'putting its directories aside' });
+  const asides = await putAside(whatGoesAside(input));
+  await deps.failpoint('in place:aside');
+  return { asides };
+}
+
+/** The data directory, and the tablespaces that the recovered state has in the same places. */
+const whatGoesAside = ({ planned, run }: RecoveryCopyInput) => ({
+  id: run.short,
+  dataDirectory: planned.places.dataDirectory,
+  tablespaceDirectories: planned.plan.facts.makes.tablespaces.flatMap(({ from, to }) => (from === to ? [from] : [])),
+});
+
+/** Gives the promoted copy to the cluster's own service, and waits until that answers. */
+export async function handOverInPlace(
+  deps: Dependencies,
+  { spec, planned }: RecoveryCopyInput,
+  { signal, report }: Working,
+): Promise<void> {
+  const { dataDirectory, workDirectory } = planned.places;
+  const tablespaces = mappingOf(planned.plan.facts.makes.tablespaces);
+  await handOver({ dataDirectory, workDirectory, signal, tablespaces });
+  await deps.failpoint('in place:handed over');
+  report({ doing: 'starting the server' });
+  await startServer(deps, spec, signal);
+}
+
+/** Stops whatever runs in the place, brings the old directories back and starts the server on them. */
+export async function putBackInPlace(
+  deps: Dependencies,
+  { spec, planned, run }: RecoveryCopyInput,
+  { signal, report }: Working,
+): Promise<void> {
+  const { dataDirectory, workDirectory } = planned.places;
+  report({ doing: 'bringing the old state back' });
+  await throwAway({ workDirectory, signal }).catch((error: unknown) => {
+    // Handed over before: then it is no recovery's any more, and the service's own stop is what ends it.
+    if (!(error instanceof HoldfastError)) throw error;
+  });
+  await stopServer(instanceOf(spec), dataDirectory, signal);
+  await deps.failpoint('in place:put back');
+  await putBack(await asidesOf(whatGoesAside({ spec, planned, run })));
+  report({ doing: 'starting the server' });
+  await startServer(deps, spec, signal);
+}
+
+/** Removes for good what was put aside. */
+export async function releaseInPlace(deps: Dependencies, input: RecoveryCopyInput): Promise<void> {
+  await deps.failpoint('in place:release');
+  await releaseAside(await asidesOf(whatGoesAside(input)));
+}
+
+function instanceOf({ instance, argument }: RecoverSpec): InstanceConfig {
+  if (instance !== null) return instance;
+  throw new HoldfastError(
+    'ConfigurationInvalid',
+    `nothing says how the server of cluster ${argument.cluster} is stopped and started`,
+    `add instance: { dataDirectory, stop, start } to clusters.${argument.cluster}`,
+  );
+}
+
+async function stopServer({ stop }: InstanceConfig, dataDirectory: string, signal: AbortSignal): Promise<void> {
+  if ((await instanceState(dataDirectory)).pid === undefined) return;
+  await runServiceCommand(stop, signal);
+  const deadline = performance.now() + stopMs;
+  while ((await instanceState(dataDirectory)).pid !== undefined) {
+    if (performance.now() > deadline)
+      throw new HoldfastError(
+        'RestoreFailed',
+        `the server on ${dataDirectory} still runs after ${stop.join(' ')}`,
+        'see why it does not stop; nothing was changed',
+      );
+    await sleep(pauseMs, undefined, { signal });
+  }
+}
+
+async function startServer(deps: Dependencies, spec: RecoverSpec, signal: AbortSignal): Promise<void> {
+  const { start, dataDirectory } = instanceOf(spec);
+  if ((await instanceState(dataDirectory)).pid === undefined) await runServiceCommand(start, signal);
+  const server = await serverOf(deps, spec.source);
+  const deadline = performance.now() + startMs;
+  for (;;) {
+    try {
+      await withSession(server, { signal }, () => Promise.resolve());
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (performance.now() > deadline)
+        throw new HoldfastError(
+          'RestoreFailed',
+          `the server was started and doesn't answer: ${messageOf(error)}`,
+          'see its own log; its directories are in their places',
+          { cause: error },
+        );
+    }
+    await sleep(pauseMs, undefined, { signal });
+  }
+}

@@ -1,0 +1,164 @@
+import { digestOf, type Json } from './canonical.ts';
+import { policyPrefix, type Config, type DrillCheck, type InstanceConfig, type ServerConfig } from './config.ts';
+import { durationMs } from './duration.ts';
+import { HoldfastError } from './errors.ts';
+import type { PhysicalKeep } from './physical-retention.ts';
+import type { RecoverArgument } from './recover-argument.ts';
+import {
+  clusterRepositories,
+  named,
+  repositorySpec,
+  targetSpec,
+  type RepositorySpec,
+  type TargetSpec,
+} from './specs.ts';
+
+/** What runs of base backups, WAL archives, recoveries and drills are resolved to; see specs.ts. */
+
+export interface BaseSpec {
+  readonly method: 'base';
+  readonly installation: string;
+  readonly policy: string;
+  readonly source: TargetSpec;
+  /** Where the backup is taken from: the cluster's own server, or a standby of it. */
+  readonly takenFrom: ServerConfig;
+  readonly repository: RepositorySpec;
+  readonly prefix: string;
+  /** One backup in so many is full; 1: every one. */
+  readonly fullEvery: number;
+  readonly checkpoint: 'fast' | 'spread';
+  /** The backup holds the WAL that makes it consistent, because no archive does. */
+  readonly withWal: boolean;
+  /** What every policy of the cluster with base backups keeps, by name: they share its WAL. null: everything. */
+  readonly keeps: Readonly<Record<string, PhysicalKeep | null>>;
+  readonly digest: string;
+}
+
+export interface WalSpec {
+  readonly installation: string;
+  readonly cluster: string;
+  readonly source: TargetSpec;
+  readonly repository: RepositorySpec;
+  readonly slot: string;
+  readonly maxAgeMs: number;
+  readonly takeOver: { readonly directory: string; readonly keep: boolean } | null;
+  /** The policy whose backup answers a gap; null: the cluster has none of method base. */
+  readonly basePolicy: string | null;
+  readonly digest: string;
+}
+
+export interface RecoverSpec {
+  readonly installation: string;
+  readonly argument: RecoverArgument;
+  readonly source: TargetSpec;
+  readonly repositories: readonly RepositorySpec[];
+  readonly instance: InstanceConfig | null;
+  readonly approval: { readonly expiresAfterMs: number };
+  readonly digest: string;
+}
+
+export interface DrillSpec {
+  readonly installation: string;
+  readonly policy: string;
+  readonly method: 'pg_dumpall' | 'pg_dump' | 'base';
+  readonly source: TargetSpec;
+  readonly repository: RepositorySpec;
+  readonly checks: readonly DrillCheck[];
+  readonly amcheck: boolean;
+  readonly digest: string;
+}
+
+export function baseSpec(config: Config, name: string): BaseSpec {
+  const policy = named(config.policies, name, 'policy');
+  const source = targetSpec(config, policy.cluster);
+  return digested({
+    method: 'base' as const,
+    installation: config.installation,
+    policy: name,
+    source,
+    takenFrom: policy.standby === undefined ? source.server : { ...source.server, ...policy.standby },
+    repository: repositorySpec(config, policy.repository ?? ''),
+    prefix: policyPrefix(name, policy),
+    fullEvery: policy.fullEvery ?? 1,
+    checkpoint: policy.checkpoint ?? ('fast' as const),
+    withWal: config.clusters[policy.cluster]?.wal === undefined,
+    keeps: keepsOf(config, policy.cluster),
+  });
+}
+
+const keepsOf = (config: Config, cluster: string) =>
+  Object.fromEntries(
+    Object.entries(config.policies)
+      .filter(([, policy]) => policy.cluster === cluster && policy.method === 'base')
+      .map(([name, { keep, window }]) => [
+        name,
+        keep === undefined && window === undefined ? null : { ...keep, window },
+      ]),
+  );
+
+export function walSpec(config: Config, cluster: string): WalSpec {
+  const source = targetSpec(config, cluster);
+  const wal = config.clusters[cluster]?.wal;
+  if (wal === undefined)
+    throw new HoldfastError(
+      'InvalidArgument',
+      `cluster ${cluster} has no WAL archive in this worker's configuration`,
+      `add wal: { repository: … } to clusters.${cluster}`,
+    );
+  const base = Object.entries(config.policies).find(
+    ([, policy]) => policy.cluster === cluster && policy.method === 'base',
+  );
+  return digested({
+    installation: config.installation,
+    cluster,
+    source,
+    repository: repositorySpec(config, wal.repository),
+    slot: slotName(config.installation, cluster),
+    maxAgeMs: durationMs(wal.maxAge),
+    takeOver: wal.takeOver ?? null,
+    basePolicy: base?.[0] ?? null,
+  });
+}
+
+/** Replication slots are named by lowercase letters, digits and underscores, 63 at most. */
+export const slotName = (installation: string, cluster: string) =>
+  `holdfast_${installation}_${cluster}`.replaceAll('-', '_').slice(0, 63);
+
+export function recoverSpec(config: Config, argument: RecoverArgument): RecoverSpec {
+  const source = targetSpec(config, argument.cluster);
+  const cluster = config.clusters[argument.cluster];
+  const wal = cluster?.wal?.repository;
+  return digested({
+    installation: config.installation,
+    argument,
+    source,
+    repositories: wal === undefined ? clusterRepositories(config, argument.cluster) : [repositorySpec(config, wal)],
+    instance: cluster?.instance ?? null,
+    approval: { expiresAfterMs: durationMs(config.approvals.restore.expiresAfter) },
+  });
+}
+
+export function drillSpec(config: Config, name: string): DrillSpec {
+  const policy = named(config.policies, name, 'policy');
+  const { method } = policy;
+  if (method === 'cnpg')
+    throw new HoldfastError(
+      'NotBuiltYet',
+      `policy ${name} is of method cnpg, whose backups can't be drilled in this version`,
+      'use method base, pg_dump or pg_dumpall',
+    );
+  return digested({
+    installation: config.installation,
+    policy: name,
+    method,
+    source: targetSpec(config, policy.cluster),
+    repository: repositorySpec(config, policy.repository ?? ''),
+    checks: policy.checks ?? [],
+    amcheck: policy.amcheck ?? false,
+  });
+}
+
+const digested = <T extends object>(body: T): T & { readonly digest: string } => ({
+  ...body,
+  digest: digestOf(body as unknown as Json),
+});

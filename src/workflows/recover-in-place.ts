@@ -1,0 +1,126 @@
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import type { Aside, PlannedRecovery } from '../activities/index.ts';
+import type { RecoverSpec } from '../domain/physical-specs.ts';
+import { code, formatCount } from '../domain/format.ts';
+import { shortDigest } from '../domain/plan.ts';
+import { recoveryDigest } from '../domain/recovery-plan.ts';
+import { onHost, persist } from './activities.ts';
+import { failure, failureText } from './failures.ts';
+import { nowIso } from './journal.ts';
+import { leaseInput, withLease } from './leasing.ts';
+import { decideAtTarget, fetchAndReplay } from './recover-copy.ts';
+import { proposalOfRecovery, type RecoverResult, type RecoverRun } from './recover-run.ts';
+
+/**
+ * approval → stop → put aside → fetch → replay → a human: promote, go on, or throw away, which brings the old state
+ * back. Promoted, the cluster's own service runs it; the old directories wait for release or undo.
+ */
+export async function recoverInPlace(
+  run: RecoverRun,
+  spec: RecoverSpec,
+  planned: PlannedRecovery,
+): Promise<RecoverResult> {
+  await run.approvalOf(proposalOfRecovery(planned.plan), spec.approval.expiresAfterMs);
+  return withLease(leaseInput(spec.source.cluster, 'change', run.identity), async () => {
+    await assertSamePlan(run, spec, planned);
+    const place = { spec, planned, run: run.identity };
+    try {
+      const asides = await stop(run, spec, planned);
+      const decided = await decideAtTarget(run, spec, planned, await fetchAndReplay(run, spec, planned));
+      if (decided.verb === 'throw-away') {
+        await bringBack(run, spec, place);
+        run.done.push('threw the recovered state away: the old one is back in its place');
+        await run.recordDone(spec, decided.planned, 'thrown away', { followUp: decided.followUp });
+        return run.result('thrown away', decided.planned);
+      }
+      await run.journal.step('start the server', () =>
+        persist(spec.source.site, () =>
+          onHost(spec.source.site, planned.host).handOverInPlace({ spec, planned: decided.planned, run: run.identity }),
+        ),
+      );
+      run.done.push(`recovered in ${planned.places.dataDirectory}: the cluster's own service runs it`);
+      await run.recordDone(spec, decided.planned, 'promoted', { followUp: decided.followUp });
+      return await releaseOrUndo(run, spec, { ...place, planned: decided.planned }, asides);
+    } catch (error) {
+      await CancellationScope.nonCancellable(() => bringBackQuietly(run, spec, place));
+      throw error;
+    }
+  });
+}
+
+interface Place {
+  readonly spec: RecoverSpec;
+  readonly planned: PlannedRecovery;
+  readonly run: RecoverRun['identity'];
+}
+
+/** What was approved is what is done: the same plan, made again under the lease. */
+async function assertSamePlan(run: RecoverRun, spec: RecoverSpec, planned: PlannedRecovery): Promise<void> {
+  const again = await run.journal.step('check the plan', () =>
+    onHost(spec.source.site, planned.host).replanRecovery({ spec, run: run.identity, earlier: planned }),
+  );
+  if (recoveryDigest(again.plan) === recoveryDigest(planned.plan)) return;
+  throw failure(
+    'PlanChanged',
+    `the plan is ${shortDigest(recoveryDigest(again.plan))} now, and ${shortDigest(recoveryDigest(planned.plan))} was approved`,
+    'nothing was touched; start the recovery again',
+  );
+}
+
+async function stop(run: RecoverRun, spec: RecoverSpec, planned: PlannedRecovery): Promise<readonly Aside[]> {
+  const { site } = spec.source;
+  const { asides } = await run.journal.step(
+    'stop and put aside',
+    () => persist(site, () => onHost(site, planned.host).stopAndPutAside({ spec, planned, run: run.identity })),
+    (found) => formatCount(found.asides.length, 'directory', 'directories'),
+  );
+  run.done.push(...asides.map(({ directory, aside }) => `put ${directory} aside as ${aside}`));
+  return asides;
+}
+
+async function bringBack(run: RecoverRun, { source: { site } }: RecoverSpec, place: Place): Promise<void> {
+  await run.journal.step('bring the old state back', () =>
+    persist(site, () => onHost(site, place.planned.host).putBackInPlace(place)),
+  );
+}
+
+async function bringBackQuietly(run: RecoverRun, spec: RecoverSpec, place: Place): Promise<void> {
+  try {
+    await bringBack(run, spec, place);
+  } catch (error) {
+    run.done.push(`the old state could not be brought back, and lies aside: ${failureText(error)}`);
+  }
+}
+
+/** Until a human says that the old directories may go, or must come back. */
+async function releaseOrUndo(
+  run: RecoverRun,
+  spec: RecoverSpec,
+  place: Place,
+  asides: readonly Aside[],
+): Promise<RecoverResult> {
+  const { site } = spec.source;
+  for (;;) {
+    const asked = await run.gate.followUp(
+      ['release', 'undo'],
+      `The recovered state is live. The old one lies in ${asides.map(({ aside }) => code(aside)).join(', ')} until it is released (removed) or brought back (undo).`,
+    );
+    try {
+      if (asked.verb === 'undo') {
+        await bringBack(run, spec, place);
+        run.done.push('brought the old state back');
+        await run.recordDone(spec, place.planned, 'undone', { followUp: asked });
+        return run.result('undone', place.planned);
+      }
+      await run.journal.step('release', () =>
+        persist(site, () => onHost(site, place.planned.host).releaseInPlace(place)),
+      );
+      run.done.push('removed what was put aside');
+      await run.recordDone(spec, place.planned, 'released', { followUp: asked });
+      return run.result('released', place.planned);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      run.journal.refuse({ verb: asked.verb, by: asked.by, why: failureText(error), at: nowIso() });
+    }
+  }
+}
