@@ -5,8 +5,8 @@ import { restoreArgument } from '../src/domain/arguments.ts';
 import { parseConfig } from '../src/domain/config.ts';
 import { restoreSpec } from '../src/domain/specs.ts';
 import { startPostgres, type PostgresServer } from '../parts/postgres-server.ts';
-import { backUp, close, identity, openFilled } from './logical.ts';
-import { seconds, settings, shell, type Stage } from './stage.ts';
+import { backUp, identity, openFilled } from './logical.ts';
+import { close, seconds, settings, shell, type Stage } from './stage.ts';
 import { figure, type Figure } from './table.ts';
 
 /**

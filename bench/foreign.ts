@@ -5,8 +5,8 @@ import { dropCopy, loadCopy } from '../src/activities/restore-copy.ts';
 import { publishManifest, surveyForAdoption } from '../src/activities/survey-dump.ts';
 import { backupSpec, restoreSpec } from '../src/domain/specs.ts';
 import { restoreArgument } from '../src/domain/arguments.ts';
-import { close, identity } from './logical.ts';
-import { fill, openStage, seconds, shell } from './stage.ts';
+import { identity } from './logical.ts';
+import { close, fill, openStage, seconds, shell } from './stage.ts';
 import { figure, type Figure } from './table.ts';
 
 /** A 1 GB file that pg_dumpall | gzip left, of three databases; the one in the middle is wanted. */

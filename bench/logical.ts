@@ -1,4 +1,4 @@
-import { rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PlannedRestore } from '../src/activities/index.ts';
 import { planRestore } from '../src/activities/plan-restore.ts';
@@ -11,7 +11,7 @@ import type { RunIdentity } from '../src/domain/run.ts';
 import { backupSpec, restoreSpec } from '../src/domain/specs.ts';
 import { readManifest } from '../src/storage/catalog.ts';
 import type { Repository } from '../src/storage/repository.ts';
-import { fill, openStage, seconds, shell, type Stage } from './stage.ts';
+import { close, fill, openStage, seconds, shell, type Stage } from './stage.ts';
 import { figure, type Figure } from './table.ts';
 
 /** A tenth and ten tenths: 1.8 GB of dump in two databases. */
@@ -38,11 +38,6 @@ export async function openFilled(small = smallMegabytes, big = bigMegabytes): Pr
   await fill(stage.server, 'small', small);
   await fill(stage.server, 'big', big);
   return stage;
-}
-
-export async function close({ server, directory }: Stage): Promise<void> {
-  await server.stop('immediate');
-  await rm(dirname(directory), { recursive: true, force: true });
 }
 
 export async function logicalBackup(repeat: number): Promise<Figure[]> {

@@ -1,11 +1,18 @@
 /** Servers with data, and what activities stand on, without Temporal: for measuring the work alone. */
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { S3Server } from '../parts/s3-server.ts';
 import { makeScratch } from '../parts/scratch.ts';
-import { startPostgres, type PostgresMajor, type PostgresServer } from '../parts/postgres-server.ts';
+import { serverUser } from '../parts/server-user.ts';
+import {
+  startPostgres,
+  type PostgresMajor,
+  type PostgresServer,
+  type PostgresWishes,
+} from '../parts/postgres-server.ts';
 import type { Dependencies } from '../src/activities/dependencies.ts';
 import type { Working } from '../src/activities/working.ts';
 import { parseConfig, type Config, type SecretReference } from '../src/domain/config.ts';
@@ -49,6 +56,17 @@ export async function fillWithAir(server: PostgresServer, database: string, giga
   );
 }
 
+/** About `gigabytes` in the data directory, made quickly: for what a base backup copies. */
+export async function fillWithGround(server: PostgresServer, database: string, gigabytes: number): Promise<void> {
+  await server.psql('postgres', `CREATE DATABASE ${database}`);
+  await server.psql(
+    database,
+    `CREATE TABLE ground (id int, body text);
+     ALTER TABLE ground ALTER body SET STORAGE EXTERNAL;
+     INSERT INTO ground SELECT i, repeat(md5(i::text), 32768) FROM generate_series(1, ${String(Math.round(gigabytes * 950))}) i`,
+  );
+}
+
 export interface Stage {
   readonly server: PostgresServer;
   readonly directory: string;
@@ -57,10 +75,20 @@ export interface Stage {
   readonly work: Working;
 }
 
+/** A server as in earnest: on a disk, every commit synced, every page with a checksum. */
+export const inEarnest = { fsync: true, initdb: ['--data-checksums'] } satisfies Partial<PostgresWishes>;
+
 /** A server, a repository and dependencies as a worker has them. */
-export async function openStage(major: PostgresMajor, s3?: S3Server): Promise<Stage> {
-  const server = await startPostgres({ major, settings });
-  const directory = join(await makeScratch('bench'), 'backup');
+export async function openStage(
+  major: PostgresMajor,
+  s3?: S3Server,
+  wishes: Omit<PostgresWishes, 'major'> = {},
+): Promise<Stage> {
+  const server = await startPostgres({ major, ...wishes, settings: { ...settings, ...wishes.settings } });
+  const scratch = await makeScratch('bench');
+  // Instances run as another user where this is root's.
+  await chmod(scratch, 0o711);
+  const directory = join(scratch, 'backup');
   await mkdir(directory);
   await initialiseDirectory({ directory, now: new Date() });
   const { host, port } = server;
@@ -79,9 +107,14 @@ export async function openStage(major: PostgresMajor, s3?: S3Server): Promise<St
         path: 'left',
         adopt: { pattern: '*' },
       },
+      base: { cluster: 'bench', method: 'base', repository: 'nas', prefix: 'base' },
+      increments: { cluster: 'bench', method: 'base', repository: 'nas', prefix: 'increments', fullEvery: 100 },
       ...(s3 === undefined
         ? {}
-        : { offsite: { cluster: 'bench', method: 'pg_dumpall', repository: 's3', prefix: 'offsite' } }),
+        : {
+            offsite: { cluster: 'bench', method: 'pg_dumpall', repository: 's3', prefix: 'offsite' },
+            'base-offsite': { cluster: 'bench', method: 'base', repository: 's3', prefix: 'base-offsite' },
+          }),
     },
     tools: { postgres: { [String(major)]: server.binDir } },
   });
@@ -97,6 +130,8 @@ export async function openStage(major: PostgresMajor, s3?: S3Server): Promise<St
     openRepository: opener(s3),
     compressors: await findCompressors((name) => findTool(name, path), new AbortController().signal),
     scratch: join(directory, '..', 'scratch'),
+    instances: { directory: join(directory, '..', 'instances'), runAs: serverUser() },
+    host: hostname(),
     toolPlaces: ({ tools }) => ({ configured: tools.postgres, path }),
     secret: () => Promise.resolve(server.password),
     failpoint: () => Promise.resolve(),
@@ -127,6 +162,16 @@ function opener(s3: S3Server | undefined): Dependencies['openRepository'] {
     opened.set(spec.name, repository);
     return repository;
   };
+}
+
+export async function close({ server, directory }: Pick<Stage, 'server' | 'directory'>): Promise<void> {
+  await server.stop('immediate');
+  await rm(dirname(directory), { recursive: true, force: true });
+}
+
+/** What one side left to be written isn't the other's to wait for. */
+export async function settle(): Promise<void> {
+  await run('sync');
 }
 
 /** Runs a line of shell with the server's own tools first on PATH; seconds. Every process of a pipe has to succeed. */

@@ -7,7 +7,8 @@ export interface Figure {
   readonly unit: 's' | 'MB' | 'bytes';
   /** ours / theirs, or ours where there is nothing to compare with. */
   readonly ratio: number;
-  readonly goal: number;
+  /** null: measured to be known. */
+  readonly goal: number | null;
   readonly met: boolean;
   /** Every measurement, in the order in which they were taken. */
   readonly runs: { readonly ours: readonly number[]; readonly theirs: readonly number[] };
@@ -16,7 +17,7 @@ export interface Figure {
 export function figure(
   name: string,
   unit: Figure['unit'],
-  goal: number,
+  goal: number | null,
   ours: readonly number[],
   theirs: readonly number[] = [],
 ): Figure {
@@ -30,7 +31,7 @@ export function figure(
     unit,
     ratio: round(ratio),
     goal,
-    met: ratio <= goal,
+    met: goal === null || ratio <= goal,
     runs: { ours: ours.map(round), theirs: theirs.map(round) },
   };
 }
@@ -52,8 +53,8 @@ export function printTable(figures: readonly Figure[]): void {
       `${ours.toFixed(2)} ${unit}`,
       theirs === null ? '–' : `${theirs.toFixed(2)} ${unit}`,
       theirs === null ? '–' : ratio.toFixed(2),
-      `≤ ${String(goal)}${theirs === null ? ` ${unit}` : ''}`,
-      met ? 'met' : 'MISSED',
+      goal === null ? '–' : `≤ ${String(goal)}${theirs === null ? ` ${unit}` : ''}`,
+      goal === null ? '' : met ? 'met' : 'MISSED',
     ]),
   ];
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];

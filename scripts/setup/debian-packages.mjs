@@ -21,6 +21,14 @@ export function debianPackagesMissing(purpose) {
       ['debian-archive-keyring', existsSync('/usr/share/keyrings/debian-archive-keyring.gpg')],
     );
   }
+  if (purpose === 'bench') {
+    wanted.push(
+      ['pgbackrest', findProgram('pgbackrest') !== undefined],
+      ['barman-cli-cloud', findProgram('barman-cloud-backup') !== undefined],
+      // Only recommended by that, and of no use without.
+      ['python3-boto3', existsSync('/usr/lib/python3/dist-packages/boto3')],
+    );
+  }
   return wanted.filter(([, there]) => !there).map(([name]) => name);
 }
 
