@@ -135,7 +135,9 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
           { server: { host, port, user, password: { env: passwordVariable(name) }, sslmode: 'disable' } },
         ]),
       );
-      const postgres = Object.fromEntries([...servers.values()].map(({ major, serverBinDir }) => [String(major), serverBinDir]));
+      const postgres = Object.fromEntries(
+        [...servers.values()].map(({ major, serverBinDir }) => [String(major), serverBinDir]),
+      );
       const repositories = {
         nas: { directory: repository },
         ...Object.fromEntries([...buckets].map(([name, server]) => [name, { s3: s3Section(name, server) }])),

@@ -14,15 +14,19 @@ import { startWorld, type World } from '../parts/world.ts';
 import type { PostgresServer } from '../parts/postgres-server.ts';
 import type { Progress } from '../src/domain/run.ts';
 import { leaveDump } from '../parts/left-dump.ts';
+import { clusterAt } from '../test/e2e/ledger.ts';
 
 const into = fileURLToPath(new URL('../test/replay/histories/', import.meta.url));
 const wanted = process.argv.slice(2);
 const decision = { by: 'alice', reason: 'recorded' };
 
+/** After these the run waits for more: their step has to have begun before the next message. */
+const stepOf: Readonly<Record<string, string>> = { undo: 'undo', 'go-on': 'go on' };
+
 const world = await startWorld();
 try {
   const main = await world.addPostgres('main', { major: 15 });
-  await world.addPostgres('bare', { major: 15 });
+  const bare = await world.addPostgres('bare', { major: 15 });
   const policy = { cluster: 'main', method: 'pg_dumpall', repository: 'nas', keep: { last: 1 } };
   const configure = (expiresAfter: string) =>
     world.configure({
@@ -30,7 +34,9 @@ try {
         archives: { ...policy, method: 'pg_dump', prefix: 'archives' },
         daily: { ...policy, adopt: { path: 'left', pattern: '*.sql' } },
         partial: { ...policy, keep: { last: 9 }, lockTimeout: '1s' },
+        base: { cluster: 'main', method: 'base', repository: 'nas', keep: { last: 1 } },
       },
+      clusters: { main: { ...clusterAt(main, 'main'), wal: { repository: 'nas' } }, bare: clusterAt(bare, 'bare') },
       approvals: { restore: { expiresAfter } },
     });
   await configure('1h');
@@ -58,6 +64,7 @@ try {
     await leaveDump(main, join(world.repository, 'left', `${name}.sql`), 'pg_dump --create gatus');
   await toTheEnd('adopt', 'adopt', { policy: 'daily', dump: 'old', by: 'alice', reason: 'recorded' });
   await decided('restore-foreign', { ...restore, backup: 'older', into: 'older', foreign: true }, ['approve']);
+  await physical();
 } finally {
   await world.stop();
 }
@@ -70,6 +77,22 @@ async function start(name: string, type: string, argument: unknown) {
   });
 }
 
+/** Base backups, the archive of their log, recovery and drills. */
+async function physical(): Promise<void> {
+  const archive = await start('archive-wal', 'archiveWal', { cluster: 'main' });
+  await toTheEnd('backup-base', 'backup', { policy: 'base' });
+  await toTheEnd('prune-base', 'prune', { policy: 'base' });
+  await toTheEnd('drill', 'drill', { policy: 'base' });
+  await toTheEnd('drill-dump', 'drill', { policy: 'daily' });
+  const onwards = { ...decision, target: 'latest' };
+  const argument = { cluster: 'main', target: 'immediate' };
+  await decided('recover-thrown-away', argument, ['throw-away'], 'recover');
+  await decided('recover-on', argument, [['go-on', onwards], 'throw-away'], 'recover');
+  await archive.signal('retire');
+  await archive.result();
+  await keep('archive-wal', archive.workflowId);
+}
+
 async function toTheEnd(name: string, type: string, argument: unknown): Promise<void> {
   const run = await start(name, type, argument);
   await run.result().catch(() => undefined);
@@ -77,12 +100,19 @@ async function toTheEnd(name: string, type: string, argument: unknown): Promise<
 }
 
 /** Sends each message when the run waits for one. */
-async function decided(name: string, argument: unknown, verbs: readonly string[]): Promise<void> {
-  const run = await start(name, 'restore', argument);
-  for (const verb of verbs) {
-    if (await waits(world, run.workflowId)) await run.signal(verb, decision);
-    if (verb === 'undo')
-      while (!(await progress(world, run.workflowId)).steps.some(({ name: step }) => step === 'undo')) await sleep(50);
+async function decided(
+  name: string,
+  argument: unknown,
+  messages: readonly (string | readonly [verb: string, payload: unknown])[],
+  type = 'restore',
+): Promise<void> {
+  const run = await start(name, type, argument);
+  for (const message of messages) {
+    const [verb, payload] = typeof message === 'string' ? [message, decision] : message;
+    if (await waits(world, run.workflowId)) await run.signal(verb, payload);
+    const step = stepOf[verb];
+    if (step !== undefined)
+      while (!(await progress(world, run.workflowId)).steps.some((one) => one.name === step)) await sleep(50);
   }
   await run.result().catch(() => undefined);
   await keep(name, run.workflowId);
@@ -140,6 +170,7 @@ async function keep(name: string, workflowId: string): Promise<void> {
       .replaceAll(world.directory, '/mnt')
       .replaceAll(/(?:file:\/\/)?\/[^\s"'()]*?\/(dist|node_modules)(?:\.\d+)?\//g, '$1/')
       .replaceAll(hostname(), 'worker.example')
+      .replaceAll('/dev/shm/', '/var/lib/')
       .replaceAll(/holdfast-[a-z0-9]+-[A-Za-z0-9]{6}/g, 'holdfast');
   const cleaned = JSON.parse(plain(historyToJSON(history)), (_, value: unknown) => {
     const data = (value as { data?: unknown } | null)?.data;

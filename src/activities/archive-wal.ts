@@ -23,6 +23,8 @@ export interface StreamWalInput {
   readonly run: RunIdentity;
   /** Ends well after so long. */
   readonly durationMs: number;
+  /** First missing segments of gaps that somebody knows of already: another one ends it at once. */
+  readonly knownGaps: readonly string[];
 }
 
 /**
@@ -37,23 +39,24 @@ export async function streamWal(deps: Dependencies, input: StreamWalInput, work:
     return takeOverWal(deps, input, spec.takeOver, (log) => walStore(deps, spec, run, log), work);
   // A gap is answered by the workflow, so this ends; what was found is in the result.
   const found = new AbortController();
-  const gaps: WalGap[] = [];
+  let segmentBytesOfLog = 0;
   const server = await serverOf(deps, spec.source);
   const received = await receiveWal({
     server,
     slot: spec.slot,
-    sink: (log) => walStore(deps, spec, run, log),
+    sink: (log) => {
+      segmentBytesOfLog = log.segmentBytes;
+      return walStore(deps, spec, run, log);
+    },
     signal: AbortSignal.any([work.signal, found.signal]),
     durationMs,
     maxAgeMs: spec.maxAgeMs,
     onGap: (gap) => {
-      gaps.push(gap);
+      if (!input.knownGaps.includes(foundGap(gap, segmentBytesOfLog).firstMissing)) found.abort();
     },
     onReport: (report) => {
       work.report(heartbeatOf(spec, report));
       deps.walReport?.(spec.cluster, report);
-      // Not before something behind the gap is safe: a gap alone says nothing of where it ends.
-      if (gaps.length > 0 && report.segments > 0) found.abort();
     },
     applicationName: `holdfast wal ${spec.cluster}`.slice(0, 63),
   });

@@ -2,7 +2,13 @@ import { auditWal, awaitWal, removeWalSlot, streamWal, type StreamWalInput } fro
 import type { Dependencies } from './dependencies.ts';
 import { withTypedFailures } from './failures.ts';
 import { planRecovery, type PlanRecoveryInput } from './plan-recovery.ts';
-import { handOverInPlace, putBackInPlace, releaseInPlace, stopAndPutAside } from './recover-in-place.ts';
+import {
+  handOverInPlace,
+  putBackInPlace,
+  releaseInPlace,
+  stopAndPutAside,
+  type PutBackInput,
+} from './recover-in-place.ts';
 import {
   fetchRecovery,
   goOnRecovery,
@@ -62,7 +68,7 @@ export type { LoadedCopy } from './restore-copy.ts';
 export type { SwapActivityInput, Swapped } from './swap-copy.ts';
 export type { SurveyedDump } from './survey-dump.ts';
 export type { WalAuditResult } from './archive-wal.ts';
-export type { FoundGap, WalHeartbeat } from './wal-heartbeat.ts';
+export type { FoundGap } from './wal-heartbeat.ts';
 export type { PlannedRecovery } from './plan-recovery.ts';
 export type { ReachedPlace } from './recover-copy.ts';
 export type { Aside } from '../postgres/recovery/put-aside.ts';
@@ -139,7 +145,7 @@ export const hostActivities = (deps: Dependencies) =>
       working('throw away', (work) => throwAwayRecovery(deps, input, work)),
     stopAndPutAside: (input: RecoveryCopyInput) => working('stop', (work) => stopAndPutAside(deps, input, work)),
     handOverInPlace: (input: RecoveryCopyInput) => working('hand over', (work) => handOverInPlace(deps, input, work)),
-    putBackInPlace: (input: RecoveryCopyInput) => working('put back', (work) => putBackInPlace(deps, input, work)),
+    putBackInPlace: (input: PutBackInput) => working('put back', (work) => putBackInPlace(deps, input, work)),
     releaseInPlace: (input: RecoveryCopyInput) => working('release', () => releaseInPlace(deps, input)),
     replanRecovery: (input: PlanRecoveryInput) => working('plan', (work) => planRecovery(deps, input, work)),
   });

@@ -1,6 +1,6 @@
 import { mkdir, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { digestOf, type Json } from '../domain/canonical.ts';
+import { digestOf } from '../domain/canonical.ts';
 import type { BaseManifest } from '../domain/base-manifest.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import type { RecoverSpec } from '../domain/physical-specs.ts';
@@ -13,6 +13,7 @@ import { fetchBase } from '../postgres/recovery/fetch.ts';
 import { goOn as replayOn } from '../postgres/recovery/go-on.ts';
 import { promote, type Promoted } from '../postgres/recovery/promote.ts';
 import { beginRecovery, type Reached, type RecoveryInput } from '../postgres/recovery/recover.ts';
+import { targetError } from '../postgres/recovery/target-error.ts';
 import { throwAway, type ThrownAway } from '../postgres/recovery/throw-away.ts';
 import { findServerPrograms } from '../postgres/server-programs.ts';
 import { baseManifestAt } from '../storage/physical-catalog.ts';
@@ -44,26 +45,38 @@ export async function fetchRecovery(
   const last = newest(chain);
   const { facts } = planned.plan;
   const { dataDirectory, workDirectory, runDirectory } = planned.places;
-  for (const directory of [dataDirectory, workDirectory, runDirectory])
-    await mkdir(dirname(directory), { recursive: true, mode: 0o755 });
   const totalBytes = last.archives.reduce((sum, { plainBytes }) => sum + (plainBytes ?? 0), 0);
+  const programs = await programsFor(deps, last);
   await deps.failpoint('recover:fetch');
-  const fetched = await fetchBase({
-    source: deps.openRepository(planned.repository),
-    chain,
-    dataDirectory,
-    workDirectory,
-    tablespaces: mappingOf(facts.makes.tablespaces),
-    programs: await programsFor(deps, last),
-    runAs: deps.instances.runAs,
-    compressors: deps.compressors,
-    signal,
-    onProgress: (bytes) => {
-      report({ doing: `fetching ${last.id}`, bytes, ...(totalBytes === 0 ? {} : { totalBytes }) });
-    },
+  const fetched = await inTarget(planned, async () => {
+    for (const directory of [dataDirectory, workDirectory, runDirectory])
+      await mkdir(dirname(directory), { recursive: true, mode: 0o755 });
+    return fetchBase({
+      source: deps.openRepository(planned.repository),
+      chain,
+      dataDirectory,
+      workDirectory,
+      tablespaces: mappingOf(facts.makes.tablespaces),
+      programs,
+      runAs: deps.instances.runAs,
+      compressors: deps.compressors,
+      signal,
+      onProgress: (bytes) => {
+        report({ doing: `fetching ${last.id}`, bytes, ...(totalBytes === 0 ? {} : { totalBytes }) });
+      },
+    });
   });
   await deps.failpoint('recover:fetched');
   return { bytes: fetched.bytes };
+}
+
+/** A disk that is full has a name, whichever of our own small files meets it first. */
+async function inTarget<T>({ places }: PlannedRecovery, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw targetError(error, places.dataDirectory);
+  }
 }
 
 /** Starts the copy and replays to the plan's target, where it waits, readable. Called again it goes on. */
@@ -83,7 +96,8 @@ async function replay(
   act: (input: RecoveryInput) => Promise<Reached>,
 ): Promise<ReachedPlace> {
   await deps.failpoint('recover:replay');
-  const reached = await act(await recoveryInput(deps, { spec, planned, run }, work));
+  const order = await recoveryInput(deps, { spec, planned, run }, work);
+  const reached = await inTarget(planned, () => act(order));
   await deps.failpoint('recover:reached');
   const compared = compareReached(askedOf(planned.plan), reached);
   if (compared.verdict === 'not reached')
@@ -102,7 +116,8 @@ export async function promoteRecovery(
   work: Working,
 ): Promise<Promoted & { readonly psql: string }> {
   await deps.failpoint('recover:promote');
-  const promoted = await promote(await recoveryInput(deps, input, work));
+  const order = await recoveryInput(deps, input, work);
+  const promoted = await inTarget(input.planned, () => promote(order));
   await deps.failpoint('recover:promoted');
   return { ...promoted, psql: psqlLine(input.spec, promoted) };
 }
@@ -126,7 +141,7 @@ async function chainOf(deps: Dependencies, { plan, repository }: PlannedRecovery
   const chain: BaseManifest[] = [];
   for (const { manifestKey, manifest: digest, id } of plan.facts.chain) {
     const manifest = await baseManifestAt(store, manifestKey);
-    if (digestOf(manifest as unknown as Json) !== digest)
+    if (digestOf(manifest) !== digest)
       throw new HoldfastError(
         'PlanChanged',
         `the manifest of base backup ${id} is another one than when the recovery was planned`,

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import type { InstanceConfig } from '../domain/config.ts';
@@ -53,10 +54,15 @@ export async function handOverInPlace(
   await startServer(deps, spec, signal);
 }
 
+export interface PutBackInput extends RecoveryCopyInput {
+  /** The copy was promoted, and the cluster's own service has it or was about to. */
+  readonly handedOver: boolean;
+}
+
 /** Stops whatever runs in the place, brings the old directories back and starts the server on them. */
 export async function putBackInPlace(
   deps: Dependencies,
-  { spec, planned, run }: RecoveryCopyInput,
+  { spec, planned, run, handedOver }: PutBackInput,
   { signal, report }: Working,
 ): Promise<void> {
   const { dataDirectory, workDirectory } = planned.places;
@@ -67,15 +73,23 @@ export async function putBackInPlace(
   });
   await stopServer(instanceOf(spec), dataDirectory, signal);
   await deps.failpoint('in place:put back');
-  await putBack(await asidesOf(whatGoesAside({ spec, planned, run })));
+  await putBack(await asidesOf(whatGoesAside({ spec, planned, run })), { handedOver });
+  await removeOwn({ planned });
   report({ doing: 'starting the server' });
   await startServer(deps, spec, signal);
 }
 
-/** Removes for good what was put aside. */
+/** Removes for good what was put aside, and what the recovery itself needed. */
 export async function releaseInPlace(deps: Dependencies, input: RecoveryCopyInput): Promise<void> {
   await deps.failpoint('in place:release');
   await releaseAside(await asidesOf(whatGoesAside(input)));
+  await removeOwn(input);
+}
+
+/** Journal, log and socket: nothing of the cluster's. */
+async function removeOwn({ planned: { places } }: Pick<RecoveryCopyInput, 'planned'>): Promise<void> {
+  for (const directory of [places.workDirectory, places.runDirectory])
+    await rm(directory, { recursive: true, force: true });
 }
 
 function instanceOf({ instance, argument }: RecoverSpec): InstanceConfig {

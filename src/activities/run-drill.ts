@@ -25,7 +25,7 @@ import type { Source } from './source.ts';
 import type { Working } from './working.ts';
 
 /** The backup that a drill restores. */
-interface DrilledBackup {
+export interface DrilledBackup {
   readonly backup: string;
   readonly manifestKey: string;
 }

@@ -67,11 +67,7 @@ function missing(polling: readonly Polling[]): { readonly queues: readonly strin
 }
 
 export const appliedDocument = ({ schedules, wal }: Applied, polling: readonly Polling[]) => ({
-  schedules: schedules.map(({ next, kind = 'backup', ...rest }) => ({
-    ...rest,
-    kind,
-    next: next.map((at) => at.toISOString()),
-  })),
+  schedules: schedules.map(({ next, ...rest }) => ({ ...rest, next: next.map((at) => at.toISOString()) })),
   wal,
   queues: polling,
 });

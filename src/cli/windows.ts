@@ -31,18 +31,18 @@ export interface Windows {
 }
 
 /** Every cluster that has a WAL archive or a policy of method base, in the order of the configuration. */
-export const recoverableClusters = (config: Config): string[] =>
+const recoverableClusters = (config: Config): string[] =>
   Object.keys(config.clusters).filter(
     (name) => config.clusters[name]?.wal !== undefined || basePolicies(config, name).length > 0,
   );
 
-export const basePolicies = (config: Config, cluster: string): string[] =>
+const basePolicies = (config: Config, cluster: string): string[] =>
   Object.entries(config.policies).flatMap(([name, policy]) =>
     policy.cluster === cluster && policy.method === 'base' ? [name] : [],
   );
 
 /** Where base backups and WAL of a cluster lie: with its WAL, else where its policies of method base put them. */
-export function physicalRepositories(config: Config, cluster: string): RepositorySpec[] {
+function physicalRepositories(config: Config, cluster: string): RepositorySpec[] {
   const { wal } = named(config.clusters, cluster, 'cluster');
   const names =
     wal === undefined

@@ -338,7 +338,6 @@ export type Config = Readonly<z.infer<typeof configSchema>>;
 export type ClusterConfig = Config['clusters'][string];
 export type ServerConfig = NonNullable<ClusterConfig['server']>;
 export type PolicyConfig = Config['policies'][string];
-export type WalConfig = NonNullable<ClusterConfig['wal']>;
 export type InstanceConfig = NonNullable<ClusterConfig['instance']>;
 export type DrillCheck = NonNullable<PolicyConfig['checks']>[number];
 export type RestoreApproval = Config['approvals']['restore'];

@@ -1,4 +1,4 @@
-import { digestOf, type Json } from './canonical.ts';
+import { digestOf, sha256Hex, type Json } from './canonical.ts';
 import { policyPrefix, type Config, type DrillCheck, type InstanceConfig, type ServerConfig } from './config.ts';
 import { durationMs } from './duration.ts';
 import { HoldfastError } from './errors.ts';
@@ -120,9 +120,15 @@ export function walSpec(config: Config, cluster: string): WalSpec {
   });
 }
 
-/** Replication slots are named by lowercase letters, digits and underscores, 63 at most. */
-export const slotName = (installation: string, cluster: string) =>
-  `holdfast_${installation}_${cluster}`.replaceAll('-', '_').slice(0, 63);
+/**
+ * The slot that a cluster's log is archived through: `holdfast_<installation>_<cluster>_<8 hex digits>`, at most the 63
+ * bytes that PostgreSQL takes. The digits tell names apart that would look alike.
+ */
+export function slotName(installation: string, cluster: string): string {
+  const readable = `holdfast_${installation}_${cluster}`.toLowerCase().replace(/[^a-z0-9_]/g, '_');
+  return `${readable.slice(0, 54)}_${sha256Hex(`${installation}
+${cluster}`).slice(0, 8)}`;
+}
 
 export function recoverSpec(config: Config, argument: RecoverArgument): RecoverSpec {
   const source = targetSpec(config, argument.cluster);

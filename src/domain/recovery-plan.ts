@@ -97,7 +97,7 @@ const never =
   /^(archive_.*|restore_command|recovery_.*|primary_.*|synchronous_standby_names|cron\..*|pg_cron\..*|ssl(_.*)?|listen_addresses|port|unix_socket_.*|config_file|hba_file|ident_file|data_directory|external_pid_file|shared_preload_libraries|session_preload_libraries|local_preload_libraries|log_destination|logging_collector|cluster_name)$/;
 
 /** Settings that a copy starts without, where the source had them at all. */
-export const droppedSettings = (settings: Readonly<Record<string, string>>) =>
+const droppedSettings = (settings: Readonly<Record<string, string>>) =>
   Object.entries(settings)
     .filter(([name, value]) => never.test(name) && value !== '' && value !== '(disabled)')
     .map(([name, value]) => ({ name, value }))
@@ -151,5 +151,5 @@ export function askedOf({ facts, estimates }: RecoveryPlan): Asked {
   };
 }
 
-export const pathOf = ({ path }: RecoveryFacts): TimelinePath =>
+const pathOf = ({ path }: RecoveryFacts): TimelinePath =>
   path.map(({ timeline, from, to }) => ({ timeline, from: parseLsn(from), to: to === null ? null : parseLsn(to) }));

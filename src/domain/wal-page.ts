@@ -22,7 +22,7 @@ export interface FirstPage {
 const longHeader = 0x0002;
 
 /** undefined where the bytes are too few or begin no segment. Reads what machines of either byte order wrote. */
-export function readFirstPage(bytes: Uint8Array): FirstPage | undefined {
+function readFirstPage(bytes: Uint8Array): FirstPage | undefined {
   if (bytes.length < firstPageBytes) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, firstPageBytes);
   const little = view.getUint8(1) === 0xd1;

@@ -49,7 +49,7 @@ const newestFirst = ({ manifest: a }: BaseBackup, { manifest: b }: BaseBackup) =
 const manifestKeyPattern = /^([^/]+)\/physical\/([0-9]+)\/([^/]+)\/manifest\.json$/;
 
 /** One manifest; `found` is undefined where it went away meanwhile. Never throws for what it holds. */
-export async function readBaseManifest(
+async function readBaseManifest(
   repository: Repository,
   manifestKey: string,
 ): Promise<{ readonly found: BaseManifest | undefined } | { readonly reason: string }> {

@@ -1,10 +1,13 @@
 import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
+import type { WalReport } from '../postgres/wal/receive.ts';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
 export interface Metrics {
   readonly registry: Registry;
   /** Counts and times activities. */
   readonly interceptor: (activity: string) => ActivityInboundCallsInterceptor;
+  /** How the archive of a cluster's log stands: what is to alert is its age. */
+  readonly wal: (cluster: string, report: WalReport) => void;
 }
 
 /** What this process itself has done since it started. What backups there are is the catalog's business. */
@@ -36,8 +39,22 @@ export function createMetrics(version: string): Metrics {
     buckets: [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200],
     registers: [registry],
   });
+  const walGauge = (name: string, help: string) =>
+    new Gauge({ name, help, labelNames: ['cluster'], registers: [registry] });
+  const lagSeconds = walGauge('holdfast_wal_lag_seconds', 'Age of the oldest WAL that is not archived yet');
+  const lagBytes = walGauge('holdfast_wal_lag_bytes', 'WAL that is not archived yet');
+  const slotBytes = walGauge('holdfast_wal_slot_left_bytes', 'WAL that the server still keeps for the slot');
+  const archived = walGauge('holdfast_wal_segments_archived', 'Segments stored since the stream began');
   return {
     registry,
+    wal: (cluster, report) => {
+      lagSeconds.set({ cluster }, report.lagSeconds);
+      lagBytes.set({ cluster }, report.lagBytes);
+      archived.set({ cluster }, report.segments);
+      const left = report.slot?.safeWalBytes;
+      if (left === undefined || left === null) slotBytes.remove({ cluster });
+      else slotBytes.set({ cluster }, left);
+    },
     interceptor: (activity) => ({
       async execute(input, next) {
         running.inc({ activity });

@@ -17,6 +17,7 @@ import type { Config } from '../domain/config.ts';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { bytesQueue, controlQueue, hostQueue, siteQueue, walQueue } from '../domain/ids.ts';
 import type { RepositorySpec } from '../domain/specs.ts';
+import { sweepPlaces } from '../postgres/drill/place.ts';
 import type { RunAs } from '../postgres/instance/run-as.ts';
 import { openRepository, type ReadSecret } from '../storage/open.ts';
 import type { Repository } from '../storage/repository.ts';
@@ -113,6 +114,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     host: hostname(),
     toolPlaces: ({ tools }: Config) => ({ configured: tools.postgres, path: environment['PATH'] ?? '' }),
     secret: readSecret,
+    walReport: metrics.wal,
     failpoint: failpoints(environment['HOLDFAST_FAILPOINTS']),
   };
   const common = {
@@ -142,6 +144,8 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
       },
       { taskQueue: walQueue(site), activities: walActivities(deps), maxConcurrentActivityTaskExecutions: walSlots },
     ]);
+  // What drills of a worker that died have left here: an instance may still run.
+  await sweepPlaces(options.instances.directory, { host: deps.host }, new AbortController().signal);
   const workers: Worker[] = [];
   const isRunning = (queue: string) =>
     workers.some((worker) => worker.options.taskQueue === queue && worker.getState() === 'RUNNING');

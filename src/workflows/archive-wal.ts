@@ -22,9 +22,13 @@ import { retireSignal, windowQuery } from './messages.ts';
 
 /** How long one activity streams before the archive is audited. */
 const turnMs = 60 * 60_000;
+/** The same while a gap has nothing behind it that is archived. */
+const gapTurnMs = 60_000;
 /** A history of so many turns is begun anew, whatever Temporal suggests. */
 const turnsAtMost = 200;
 const longestPauseMs = 60_000;
+/** A stream that lived for so long was archiving: what ends it is no further failure in a row. */
+const livedMs = 5 * 60_000;
 
 /** What one run hands on to the next. */
 interface Carried {
@@ -64,6 +68,10 @@ class Archiving {
   #answered: readonly string[];
   #audit: WalAuditResult | null = null;
   #trouble: string | null = null;
+  /** Gaps behind which nothing is archived yet. */
+  #ahead: readonly FoundGap[] = [];
+  /** Until it is tried again. */
+  #pausing = false;
   #spec: WalSpec | null = null;
   #scope: CancellationScope | null = null;
   retired = false;
@@ -93,15 +101,19 @@ class Archiving {
   /** Until the activity ends, something fails, or the archive is retired. */
   async turn(): Promise<void> {
     this.#scope = new CancellationScope();
+    const begunAt = Date.now();
     try {
       await this.#scope.run(() => this.#stream());
     } catch (error) {
       if (this.retired) return;
       if (isCancellation(error)) throw error;
-      this.#failures += 1;
+      this.#failures = Date.now() - begunAt > livedMs ? 1 : this.#failures + 1;
       this.#trouble = `${nowIso()}: ${failureText(error)}`;
+      this.#pausing = true;
       this.#show();
       await sleep(Math.min(longestPauseMs, 1_000 * 2 ** Math.min(this.#failures - 1, 6)));
+      this.#pausing = false;
+      this.#show();
     }
   }
 
@@ -115,35 +127,55 @@ class Archiving {
   async #stream(): Promise<void> {
     const spec = await control.resolveWal({ cluster: this.#cluster });
     this.#spec = spec;
-    const { site } = spec.source;
-    const { gaps } = await streamingWal(site).streamWal({ spec, run: this.#run, durationMs: turnMs });
+    // At once, too: an hour is long for somebody who looks, and for a gap that a killed worker left unanswered.
+    if (this.#audit === null) await this.#auditAndAnswer(spec, []);
+    const { gaps } = await streamingWal(spec.source.site).streamWal({
+      ...{ spec, run: this.#run, durationMs: this.#ahead.length > 0 ? gapTurnMs : turnMs },
+      knownGaps: this.#answered,
+    });
     this.#failures = 0;
     this.#trouble = null;
-    this.#audit = await quick(site, (at) => at.auditWal({ spec }));
-    this.#show();
-    await this.#answer(spec, [...gaps, ...this.#audit.gaps]);
+    await this.#auditAndAnswer(spec, gaps);
   }
 
-  /** One base backup for the newest gap that none was begun for yet; nothing where the present can be reached. */
-  async #answer({ basePolicy }: WalSpec, gaps: readonly FoundGap[]): Promise<void> {
-    const news = gaps.filter(({ firstMissing }) => !this.#answered.includes(firstMissing));
-    if (news.length === 0) return;
-    this.#answered = [...this.#answered, ...news.map(({ firstMissing }) => firstMissing)].slice(-100);
-    if (basePolicy === null || this.#audit?.reachesPresent === true) return;
+  async #auditAndAnswer(spec: WalSpec, found: readonly FoundGap[]): Promise<void> {
+    this.#audit = await quick(spec.source.site, (at) => at.auditWal({ spec }));
+    const { gaps, reachesPresent } = this.#audit;
+    // The names in the archive show a gap only once something behind it is there.
+    const ahead = new Map([...this.#ahead, ...found].map((gap) => [gap.firstMissing, gap]));
+    for (const { firstMissing } of gaps) ahead.delete(firstMissing);
+    this.#ahead = [...ahead.values()];
+    this.#show();
+    const unanswered = [...gaps, ...this.#ahead].filter(({ firstMissing }) => !this.#answered.includes(firstMissing));
+    const news = unanswered.map(({ firstMissing }) => firstMissing);
+    // What lies ahead of all that is archived no audit can count.
+    const wanting = !reachesPresent || this.#ahead.some(({ firstMissing }) => news.includes(firstMissing));
+    if (news.length > 0 && wanting) await this.#answer(spec, news.at(-1) ?? '');
+    this.#answered = [...this.#answered, ...news].slice(-100);
+  }
+
+  /** Recovery can't cross a gap: a base backup behind it, begun once for each. */
+  async #answer({ basePolicy }: WalSpec, firstMissing: string): Promise<void> {
+    if (basePolicy === null) return;
     await startChild('backup', {
-      workflowId: startedWorkflowId('backup', basePolicy, `gap-${news.at(-1)?.firstMissing ?? ''}`),
+      workflowId: startedWorkflowId('backup', basePolicy, `gap-${firstMissing}`),
       args: [{ policy: basePolicy }],
       parentClosePolicy: 'ABANDON',
       staticSummary: `backup of cluster ${this.#cluster}, because its log has a gap`,
     });
   }
 
+  /** While it is tried again nobody knows here whether it goes well: the activity's heartbeat tells. */
+  #troubleText(): string[] {
+    if (this.#trouble === null) return [];
+    const state = this.#pausing ? '**NOT ARCHIVING**' : 'archiving is being tried again';
+    return [`${state} (${formatCount(this.#failures, 'failure')} in a row): ${this.#trouble}`, ''];
+  }
+
   #show(): void {
-    const gaps = this.#audit?.gaps ?? [];
+    const gaps = [...(this.#audit?.gaps ?? []), ...this.#ahead];
     const standing = [
-      ...(this.#trouble === null
-        ? []
-        : [`**NOT ARCHIVING** (${formatCount(this.#failures, 'failure')} in a row): ${this.#trouble}`, '']),
+      ...this.#troubleText(),
       ...gaps.map(({ firstMissing, lastMissing }) => `- gap: ${firstMissing} to ${lastMissing} are missing`),
       ...(this.#audit === null ? ['not audited yet'] : ['```', renderWindow(this.#audit.windows, new Date()), '```']),
     ].join('\n');

@@ -24,27 +24,33 @@ export async function recoverInPlace(
   return withLease(leaseInput(spec.source.cluster, 'change', run.identity), async () => {
     await assertSamePlan(run, spec, planned);
     const place = { spec, planned, run: run.identity };
+    let handedOver = false;
+    let asides: readonly Aside[];
+    let promoted: PlannedRecovery;
     try {
-      const asides = await stop(run, spec, planned);
+      asides = await stop(run, spec, planned);
       const decided = await decideAtTarget(run, spec, planned, await fetchAndReplay(run, spec, planned));
       if (decided.verb === 'throw-away') {
-        await bringBack(run, spec, place);
+        await bringBack(run, spec, { ...place, handedOver });
         run.done.push('threw the recovered state away: the old one is back in its place');
         await run.recordDone(spec, decided.planned, 'thrown away', { followUp: decided.followUp });
         return run.result('thrown away', decided.planned);
       }
+      promoted = decided.planned;
+      handedOver = true;
       await run.journal.step('start the server', () =>
         persist(spec.source.site, () =>
-          onHost(spec.source.site, planned.host).handOverInPlace({ spec, planned: decided.planned, run: run.identity }),
+          onHost(spec.source.site, planned.host).handOverInPlace({ spec, planned: promoted, run: run.identity }),
         ),
       );
       run.done.push(`recovered in ${planned.places.dataDirectory}: the cluster's own service runs it`);
-      await run.recordDone(spec, decided.planned, 'promoted', { followUp: decided.followUp });
-      return await releaseOrUndo(run, spec, { ...place, planned: decided.planned }, asides);
+      await run.recordDone(spec, promoted, 'promoted', { followUp: decided.followUp });
     } catch (error) {
-      await CancellationScope.nonCancellable(() => bringBackQuietly(run, spec, place));
+      await CancellationScope.nonCancellable(() => bringBackQuietly(run, spec, { ...place, handedOver }));
       throw error;
     }
+    // From here on people work with what was recovered: only an undo takes it away, never a failure or a cancellation.
+    return releaseOrUndo(run, spec, { ...place, planned: promoted, handedOver }, asides);
   });
 }
 
@@ -52,6 +58,8 @@ interface Place {
   readonly spec: RecoverSpec;
   readonly planned: PlannedRecovery;
   readonly run: RecoverRun['identity'];
+  /** The recovered state bears no mark any more. */
+  readonly handedOver: boolean;
 }
 
 /** What was approved is what is done: the same plan, made again under the lease. */

@@ -32,9 +32,6 @@ export async function backUp(world: World, policy = 'daily'): Promise<BackupResu
   return (await handle.result()) as BackupResult;
 }
 
-const progressOf = <P extends Plan>(handle: WorkflowHandle): Promise<Progress<P>> =>
-  handle.query<Progress<P>>('progress');
-
 /** Waits until the run says of itself what is wanted. A run that ends before fails the wait with its own failure. */
 export async function untilProgress<P extends Plan = RestorePlan>(
   handle: WorkflowHandle,
@@ -52,10 +49,20 @@ export async function untilProgress<P extends Plan = RestorePlan>(
   }
 }
 
+const answerOf = <P extends Plan>(handle: WorkflowHandle) => askOnce<Progress<P>>(handle, 'progress');
+
+/** What a run answers; asked again for as long as the worker that was asked has died. */
+export async function queried<T>(handle: WorkflowHandle, query: string): Promise<T> {
+  for (;;) {
+    const answer = await askOnce<T>(handle, query);
+    if (answer !== undefined) return answer;
+  }
+}
+
 /** Undefined when the worker that was asked has died: the next question goes to another. */
-async function answerOf<P extends Plan>(handle: WorkflowHandle): Promise<Progress<P> | undefined> {
+async function askOnce<T>(handle: WorkflowHandle, query: string): Promise<T | undefined> {
   try {
-    return await handle.client.withDeadline(Date.now() + 5_000, () => progressOf<P>(handle));
+    return await handle.client.withDeadline(Date.now() + 5_000, () => handle.query<T>(query));
   } catch (error) {
     // The deadline shows as either.
     if (!isGrpcDeadlineError(error) && !isGrpcCancelledError(error)) throw error;

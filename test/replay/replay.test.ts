@@ -16,11 +16,18 @@ interface Recorded {
 
 const recorded = [
   'adopt',
+  'archive-wal',
   'backup-archives',
+  'backup-base',
   'backup-complete',
   'backup-partial',
   'cluster',
+  'drill-dump',
+  'drill',
+  'prune-base',
   'prune',
+  'recover-on',
+  'recover-thrown-away',
   'restore-cluster',
   'restore-created',
   'restore-expired',

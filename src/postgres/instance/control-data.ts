@@ -37,7 +37,7 @@ export async function readControlData(
 }
 
 /** Reads what pg_controldata prints with LC_ALL=C. */
-export function parseControlData(text: string, dataDirectory: string): ControlData {
+function parseControlData(text: string, dataDirectory: string): ControlData {
   const values = new Map(
     text.split('\n').map((line) => {
       const colon = line.indexOf(':');

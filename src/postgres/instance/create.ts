@@ -41,7 +41,7 @@ export async function createInstance(input: NewInstance): Promise<void> {
 }
 
 /** The directory, 0700 and the user's own. Fails with TargetNotEmpty where something lies in it. */
-export async function makeEmptyDirectory(directory: string, owner: RunAs | undefined): Promise<void> {
+async function makeEmptyDirectory(directory: string, owner: RunAs | undefined): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const found = (await readdir(directory)).filter((name) => name !== 'lost+found');
   if (found.length > 0)

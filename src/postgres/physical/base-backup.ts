@@ -21,7 +21,7 @@ import { StallWatch } from './stall.ts';
 import type { BackupSink, StoredBytes } from './targets.ts';
 
 export type { CompressionWish } from './command.ts';
-export { IncrementalImpossible, type IncrementalObstacle, type ParentBackup } from './incremental.ts';
+export { IncrementalImpossible, type ParentBackup } from './incremental.ts';
 export type { BackupSink, StoredBytes } from './targets.ts';
 
 export interface BaseBackupRequest<Stored extends StoredBytes> extends CommandWishes {

@@ -15,7 +15,7 @@ export const recoveredMark = 'holdfast-recovered.json';
 const markSchema = z.object({ version: z.literal(1), fetch: z.string() });
 
 /** What may lie in an empty directory: a mount point's own, and what was put aside in one. */
-export const isNobodys = (name: string) => name === 'lost+found' || name.startsWith('.holdfast-aside-');
+const isNobodys = (name: string) => name === 'lost+found' || name.startsWith('.holdfast-aside-');
 
 /**
  * Whether a directory can become ours: one that isn't there, an empty one, or one that this very fetch has begun. Looks

@@ -65,8 +65,13 @@ export async function asidesOf(input: Parameters<typeof putAside>[0]): Promise<r
 /**
  * Takes it back: what lies in the places now, if it is a recovery's or nothing, is removed, and the old content is in its
  * place again. What somebody else put there is refused with TargetNotEmpty. Called again, it goes on.
+ *
+ * @param handedOver the recovered state bears no mark any more, because the cluster's own service was given it
  */
-export async function putBack(asides: readonly Aside[]): Promise<void> {
+export async function putBack(
+  asides: readonly Aside[],
+  { handedOver = false }: { readonly handedOver?: boolean } = {},
+): Promise<void> {
   for (const aside of asides) {
     if ((await readAsideMark(aside.aside)) === undefined) continue;
     await refuseRunning(aside.directory);
@@ -74,7 +79,8 @@ export async function putBack(asides: readonly Aside[]): Promise<void> {
     const others = names.filter((name) => name !== basename(aside.aside) && name !== 'lost+found');
     // Half of the way back: the mark tells, and everything there is the old content.
     const isUnderWay = aside.isInside && (await readIfThere(join(aside.aside, backFile))) !== undefined;
-    if (others.length > 0 && !isUnderWay && (await readRecoveredMark(aside.directory)) === undefined)
+    const isOurs = handedOver || isUnderWay || (await readRecoveredMark(aside.directory)) !== undefined;
+    if (others.length > 0 && !isOurs)
       throw new HoldfastError(
         'TargetNotEmpty',
         `${aside.directory} holds something that no recovery put there: ${others.slice(0, 3).join(', ')}`,

@@ -215,7 +215,7 @@ function servingOf(input: RecoveryInput, signal: AbortSignal, end: ArchiveEnd): 
   };
 }
 
-export function pinned({ timeline }: RecoveryTarget): number {
+function pinned({ timeline }: RecoveryTarget): number {
   if (timeline !== 'latest') return timeline;
   throw new HoldfastError(
     'InvalidArgument',

@@ -26,7 +26,8 @@ export class Lanes {
   /** Rejects with the first failure; never resolves. */
   readonly failed: Promise<never>;
   readonly #sink: WalSink;
-  readonly #abort = new AbortController();
+  /** One for each segment under way: all that listens to one signal together is taken for a leak. */
+  readonly #aborts = new Set<AbortController>();
   readonly #most: number;
   readonly #onStored: (handed: Handed, written: SinkWritten | undefined) => void;
   readonly #running = new Set<Promise<void>>();
@@ -59,9 +60,12 @@ export class Lanes {
       throw this.#failure.error;
     }
     const turn = this.#turn;
-    const written = this.#write(handed.segment, turn);
+    const abort = new AbortController();
+    this.#aborts.add(abort);
+    const written = this.#write(handed.segment, turn, abort.signal);
     const told = this.#tell(handed, turn, written).finally(() => {
       handed.release();
+      this.#aborts.delete(abort);
       this.#running.delete(told);
     });
     this.#running.add(told);
@@ -77,13 +81,13 @@ export class Lanes {
   /** Ends what is under way, tells of nothing any more, and resolves once nothing is left. Never fails. */
   async abandon(): Promise<void> {
     this.#failure ??= { error: new Unfinished() };
-    this.#abort.abort(new Unfinished());
+    for (const abort of this.#aborts) abort.abort(new Unfinished());
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  async #write(segment: SinkSegment, turn: Promise<void>): Promise<SinkWritten | undefined> {
+  async #write(segment: SinkSegment, turn: Promise<void>, signal: AbortSignal): Promise<SinkWritten | undefined> {
     const options = {
-      signal: this.#abort.signal,
+      signal,
       turn: turn.then(() => {
         this.#throwFailure();
       }),

@@ -1,4 +1,3 @@
-import { sha256Hex } from '../../domain/canonical.ts';
 import { HoldfastError, messageOf } from '../../domain/errors.ts';
 import { parseLsn, type Lsn } from '../../domain/wal.ts';
 import { withSession, type Session } from '../connection.ts';
@@ -16,15 +15,6 @@ export interface Slot {
   readonly walStatus: WalStatus | null;
   /** How much may still be written before the slot is invalidated; null: without a limit, or invalidated already. */
   readonly safeWalBytes: number | null;
-}
-
-/**
- * The slot that a cluster's log is archived through: `holdfast_<installation>_<cluster>_<8 hex digits>`, at most the 63
- * bytes that PostgreSQL takes. The digits tell names apart that would look alike.
- */
-export function slotName(installation: string, cluster: string): string {
-  const readable = `holdfast_${installation}_${cluster}`.toLowerCase().replace(/[^a-z0-9_]/g, '_');
-  return `${readable.slice(0, 54)}_${sha256Hex(`${installation}\n${cluster}`).slice(0, 8)}`;
 }
 
 interface SlotRow {

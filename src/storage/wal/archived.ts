@@ -46,7 +46,7 @@ export interface SegmentPlace {
 }
 
 /** When a stored segment ended, by the server's clock, as ISO; null where nobody knows, or it isn't there. */
-export async function endOf(repository: Repository, place: SegmentPlace, signal: AbortSignal): Promise<string | null> {
+async function endOf(repository: Repository, place: SegmentPlace, signal: AbortSignal): Promise<string | null> {
   const found = await find(repository, place);
   if (found === undefined) return null;
   try {

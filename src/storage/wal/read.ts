@@ -16,7 +16,7 @@ export interface Reading {
 }
 
 /** What is wrong with a stored segment, which the message names. */
-export function segmentDamaged(key: string, what: string, cause?: unknown): HoldfastError {
+function segmentDamaged(key: string, what: string, cause?: unknown): HoldfastError {
   return new HoldfastError(
     'ObjectDamaged',
     `WAL segment ${key} ${what}`,

@@ -5,10 +5,12 @@ import { formatLsn, segmentName, segmentStart, type Lsn } from '../../domain/wal
 import { startChain } from '../../process/chain.ts';
 import { compressorFor, type Compressor, type Compressors } from '../../streams/compress.ts';
 import { Meter } from '../../streams/meter.ts';
-import { pour, sinkOf } from '../../streams/pour.ts';
+import { pour, sinkOf, type Sink } from '../../streams/pour.ts';
 import type { Repository, Staged, StageOwner, StageWriter } from '../repository.ts';
 import { readTrailer } from './read.ts';
 import { writeTrailer, type Trailer } from './trailer.ts';
+
+const gatheredBytes = 1_048_576;
 
 /** Where segments are written, and how. */
 export interface Archiving {
@@ -65,10 +67,8 @@ export async function writeSegment(
   const { body } = segment;
   const key = keyOf(archiving, segment, compressionOf(archiving));
   if (body instanceof Uint8Array) {
-    const meter = new Meter();
-    meter.update(body);
     checkBody(archiving, segment, key, body, body.length);
-    const there = await findStored(archiving, segment, meter.digest(), options.signal);
+    const there = await findStored(archiving, segment, () => digestOf(body), options.signal);
     if (there !== undefined) {
       await options.turn;
       return there;
@@ -78,7 +78,8 @@ export async function writeSegment(
   try {
     await options.turn;
     // Of what came in pieces nobody knew before what it is.
-    const there = body instanceof Uint8Array ? undefined : await findStored(archiving, segment, sha256, options.signal);
+    const there =
+      body instanceof Uint8Array ? undefined : await findStored(archiving, segment, () => sha256, options.signal);
     if (there !== undefined) {
       await archiving.repository.sweep(options.owner);
       return there;
@@ -88,7 +89,7 @@ export async function writeSegment(
   } catch (error) {
     await archiving.repository.sweep(options.owner).catch(() => undefined);
     if (!(error instanceof HoldfastError && error.type === 'NameTaken')) throw error;
-    const there = await findStored(archiving, segment, sha256, options.signal);
+    const there = await findStored(archiving, segment, () => sha256, options.signal);
     if (there === undefined) throw error;
     return there;
   }
@@ -98,7 +99,8 @@ export async function writeSegment(
 async function findStored(
   archiving: Archiving,
   segment: NewSegment,
-  sha256: string,
+  /** Asked only where something is there. */
+  wanted: () => string,
   signal: AbortSignal,
 ): Promise<WrittenSegment | undefined> {
   const { repository } = archiving;
@@ -108,6 +110,7 @@ async function findStored(
     const bytes = sizes[index];
     if (bytes === undefined) continue;
     const { trailer, storedBytes } = await readTrailer({ repository, signal }, key, bytes);
+    const sha256 = wanted();
     if (trailer.sha256 !== sha256) throw taken(key, trailer.sha256, sha256);
     return { key, sha256, storedBytes, existed: true };
   }
@@ -163,6 +166,7 @@ async function compress(
   if (stdin === undefined)
     throw new HoldfastError('Unexpected', `${compressor.name} was started without an input`, 'report this as a bug');
   const meter = new Meter();
+  const gathering = new Gathering(writer);
   let bodyError: { readonly error: unknown } | undefined;
   const feed = async () => {
     const sink = sinkOf(stdin);
@@ -176,13 +180,43 @@ async function compress(
     throw error;
   });
   try {
-    await Promise.all([fed, pour(chain.stdout, writer, { signal, from: compressor.name, to: 'the repository' })]);
+    await Promise.all([fed, pour(chain.stdout, gathering, { signal, from: compressor.name, to: 'the repository' })]);
     await chain.finished;
+    await gathering.flush();
     return meter.digest();
   } catch (error) {
     await chain.kill();
     await fed.catch(() => undefined);
     throw signal.aborted ? signal.reason : bodyError === undefined ? error : bodyError.error;
+  }
+}
+
+/**
+ * Passes on few large pieces: each is a round through the thread pool, and where the disk or the processors are busy
+ * a compressor's small ones would wait longer for their turns than for anything else.
+ */
+class Gathering implements Sink {
+  readonly #target: Sink;
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(target: Sink) {
+    this.#target = target;
+  }
+
+  /** Keeps the chunk, which must stay as it is until then, for a later write. */
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes >= gatheredBytes) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    if (this.#bytes === 0) return;
+    const all = Buffer.concat(this.#chunks, this.#bytes);
+    this.#chunks = [];
+    this.#bytes = 0;
+    await this.#target.write(all);
   }
 }
 
@@ -238,6 +272,12 @@ function checkBody(
   const start = segmentStart(number, segmentBytes);
   const fault = firstPageFault(begin, { systemIdentifier, timeline, start, segmentBytes });
   if (fault !== undefined) throw notTheSegment(key, fault);
+}
+
+function digestOf(body: Uint8Array): string {
+  const meter = new Meter();
+  meter.update(body);
+  return meter.digest();
 }
 
 const notTheSegment = (key: string, what: string) =>

@@ -149,8 +149,7 @@ describe.each([15, 17] as const)('fetching a base backup of PostgreSQL %i', (maj
     await away(directory);
   });
 
-  const asRoot = runAs === undefined ? test.skip : test;
-  asRoot('a full disk is told as such, and with more room it goes on', async () => {
+  test('a full disk is told as such, and with more room it goes on', async () => {
     const directory = await home(source, 'full');
     const data = join(directory, 'data');
     await mkdir(data);
@@ -206,33 +205,33 @@ describe.each([15, 17] as const)('fetching a base backup of PostgreSQL %i', (maj
     await sql('DROP TABLESPACE space');
   });
 
-  const withIncrements = major >= 17 ? test : test.skip;
-  withIncrements('a chain of increments is put together, also with tablespaces', async () => {
-    const sql = (text: string) => source.server.psql('postgres', text);
-    const location = await home(source, 'chain-space');
-    await sql(`CREATE TABLESPACE chained LOCATION '${location}'`);
-    await sql('CREATE TABLE c TABLESPACE chained AS SELECT 1 AS n');
-    const oid = await sql("SELECT oid FROM pg_tablespace WHERE spcname = 'chained'");
-    const full = await source.takeBase('20261121-050000');
-    await sql('INSERT INTO c VALUES (2)');
-    const first = await source.takeBase('20261121-060000', full);
-    await sql('INSERT INTO c VALUES (3)');
-    const second = await source.takeBase('20261121-070000', first);
-    await sql('INSERT INTO c VALUES (4)');
-    const end = await source.archiveNow();
-    const directory = await home(source, 'chain');
-    const input = {
-      ...fetchInput(source, directory, [full, first, second]),
-      tablespaces: { [oid]: join(directory, 'space') },
-    };
-    await expect(fetchBase({ ...input, chain: [full, second] })).rejects.toMatchObject({ type: 'InvalidArgument' });
-    await fetchBase(input);
-    await verifyFetched({ programs: source.lent.programs, dataDirectory: input.dataDirectory, runAs, signal });
-    const reached = await beginRecovery(recoveryInput(source, directory, second, { kind: 'latest' }, end));
-    expect(await ask(reached, 'SELECT count(*) FROM public.c')).toEqual(['4']);
-    expect(existsSync(join(directory, 'work', 'chain'))).toBe(false);
-    await away(directory);
-  });
+  if (major >= 17)
+    test('a chain of increments is put together, also with tablespaces', async () => {
+      const sql = (text: string) => source.server.psql('postgres', text);
+      const location = await home(source, 'chain-space');
+      await sql(`CREATE TABLESPACE chained LOCATION '${location}'`);
+      await sql('CREATE TABLE c TABLESPACE chained AS SELECT 1 AS n');
+      const oid = await sql("SELECT oid FROM pg_tablespace WHERE spcname = 'chained'");
+      const full = await source.takeBase('20261121-050000');
+      await sql('INSERT INTO c VALUES (2)');
+      const first = await source.takeBase('20261121-060000', full);
+      await sql('INSERT INTO c VALUES (3)');
+      const second = await source.takeBase('20261121-070000', first);
+      await sql('INSERT INTO c VALUES (4)');
+      const end = await source.archiveNow();
+      const directory = await home(source, 'chain');
+      const input = {
+        ...fetchInput(source, directory, [full, first, second]),
+        tablespaces: { [oid]: join(directory, 'space') },
+      };
+      await expect(fetchBase({ ...input, chain: [full, second] })).rejects.toMatchObject({ type: 'InvalidArgument' });
+      await fetchBase(input);
+      await verifyFetched({ programs: source.lent.programs, dataDirectory: input.dataDirectory, runAs, signal });
+      const reached = await beginRecovery(recoveryInput(source, directory, second, { kind: 'latest' }, end));
+      expect(await ask(reached, 'SELECT count(*) FROM public.c')).toEqual(['4']);
+      expect(existsSync(join(directory, 'work', 'chain'))).toBe(false);
+      await away(directory);
+    });
 });
 
 async function filesBelow(directory: string): Promise<string[]> {

@@ -11,7 +11,7 @@ import { throwAway } from '../../../src/postgres/recovery/throw-away.ts';
 import { segmentBytes, type Source } from './source.ts';
 
 export const { signal } = new AbortController();
-export const who = { user: 'postgres', database: 'postgres' };
+const who = { user: 'postgres', database: 'postgres' };
 
 /** Distributes itself over the fields of a union. */
 export type Place = RecoveryTarget extends infer T ? (T extends unknown ? Omit<T, 'timeline'> : never) : never;

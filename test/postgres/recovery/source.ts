@@ -8,7 +8,7 @@ import { startPostgres, type PostgresServer } from '../../../parts/postgres-serv
 import { makeScratch } from '../../../parts/scratch.ts';
 import { serverUser } from '../../../parts/server-user.ts';
 import type { BaseArchive, BaseManifest } from '../../../src/domain/base-manifest.ts';
-import { parseLsn, parseSegmentName, type SegmentId } from '../../../src/domain/wal.ts';
+import { parseSegmentName, type SegmentId } from '../../../src/domain/wal.ts';
 import { findTool } from '../../../src/process/environment.ts';
 import type { WalSource } from '../../../src/postgres/recovery/wal-source.ts';
 import { initialiseDirectory } from '../../../src/storage/initialise.ts';
@@ -99,7 +99,7 @@ export function walIn(directory: string): WalSource {
   };
 }
 
-export async function lastArchived(directory: string): Promise<SegmentId | undefined> {
+async function lastArchived(directory: string): Promise<SegmentId | undefined> {
   const ids = (await readdir(directory)).flatMap((name) => parseSegmentName(name, segmentBytes) ?? []);
   return ids.sort((one, other) => one.timeline - other.timeline || Number(one.number - other.number)).at(-1);
 }
@@ -205,6 +205,3 @@ async function takeBase(
     signature: null,
   };
 }
-
-export const lsnOf = async (server: PostgresServer) =>
-  parseLsn(await server.psql('postgres', 'SELECT pg_current_wal_insert_lsn()'));

@@ -14,7 +14,7 @@ import type { Repository } from '../../../src/storage/repository.ts';
 import { WalArchiveStore } from '../../../src/storage/wal/archive.ts';
 import { listArchive, listSystemIdentifiers } from '../../../src/storage/wal/list.ts';
 import { findCompressors, type Compressors } from '../../../src/streams/compress.ts';
-import { segmentName, formatLsn, parseLsn } from '../../../src/domain/wal.ts';
+import { segmentName, parseLsn } from '../../../src/domain/wal.ts';
 import { addressOf } from '../swap/pair.ts';
 
 export const mebibyte = 1024 * 1024;
@@ -182,5 +182,3 @@ export function pgbench(server: PostgresServer, ...args: string[]): Promise<void
     });
   });
 }
-
-export const lsnText = formatLsn;

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { LagKeeper } from '../../../src/postgres/wal/lag.ts';
 import { parseMessage, statusMessage } from '../../../src/postgres/wal/messages.ts';
 import { pointOf, resumePoint, type ResumeFacts } from '../../../src/postgres/wal/resume.ts';
-import { slotName } from '../../../src/postgres/wal/slot.ts';
+import { slotName } from '../../../src/domain/physical-specs.ts';
 
 const segmentBytes = 0x100_0000;
 const at = (segment: number, offset = 0) => BigInt(segment) * 0x100_0000n + BigInt(offset);
