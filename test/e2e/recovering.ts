@@ -179,7 +179,7 @@ export async function stopInstance(server: Pick<PostgresServer, 'serverBinDir'>,
 }
 
 /** Command lines of processes that name a directory: what still works there. */
-export async function processesIn(directory: string): Promise<string[]> {
+async function processesIn(directory: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of await readdir('/proc')) {
     const command = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');

@@ -38,7 +38,7 @@ async function syncOneByOne(directory: string, signal: AbortSignal): Promise<voi
   await syncDirectory(directory);
 }
 
-export async function syncFile(path: string): Promise<void> {
+async function syncFile(path: string): Promise<void> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
