@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { RecoverSpec } from '../domain/physical-specs.ts';
 import type { RecoverArgument } from '../domain/recover-argument.ts';
 import type { DirectoryState, LiveServer, Place } from '../domain/recovery-facts.ts';
+import type { RecoveryTarget } from '../domain/recovery-target.ts';
 import { pinned, planRecovery as plan, type RecoveryPlan } from '../domain/recovery-plan.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { RepositorySpec } from '../domain/specs.ts';
@@ -53,10 +54,11 @@ export async function planRecovery(
     earlier === undefined ? spec.argument : { ...spec.argument, backup: pinned(spec.argument, earlier.plan).backup };
   const found = await readRepositories(deps, spec, signal);
   const live = await readLive(deps, spec, signal);
+  const target = alongTheLive(argument.target, live, found.archives);
   const places = earlier?.places ?? placesOf(deps, spec, run);
   const port = await portFor(spec, argument, earlier);
   const made = plan({
-    argument,
+    argument: { ...argument, target },
     run: run.short,
     bases: found.bases,
     archives: found.archives,
@@ -77,6 +79,16 @@ export async function planRecovery(
     bytesPerSecond: null,
   });
   return { plan: made, repository: found.repository, host: deps.host, places };
+}
+
+/**
+ * The newest timeline of the archive may be one that was left again, by an undo: where the server answers, and its own
+ * timeline is archived, that one is meant.
+ */
+function alongTheLive(target: RecoveryTarget, live: LiveServer | null, archives: readonly Archived[]): RecoveryTarget {
+  if (target.timeline !== 'latest' || live === null) return target;
+  const own = archives.find(({ archive }) => archive.systemIdentifier === live.systemIdentifier);
+  return own?.archive.segments.has(live.timeline) === true ? { ...target, timeline: live.timeline } : target;
 }
 
 /** Where a cluster's base backups lie: the first repository that has any, else the first. */
@@ -100,7 +112,10 @@ async function readLive(deps: Dependencies, { source }: RecoverSpec, signal: Abo
   try {
     return await withSession(server, { signal }, async (session) => {
       const [row] = await session.query<Omit<LiveServer, 'address' | 'tablespaces'>>(
-        `SELECT s.system_identifier::text AS "systemIdentifier", c.timeline_id AS timeline,
+        `SELECT s.system_identifier::text AS "systemIdentifier",
+           -- What the control file says lags behind a promotion until the next checkpoint.
+           CASE WHEN pg_is_in_recovery() THEN c.timeline_id
+             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS timeline,
            (CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
               ELSE pg_current_wal_flush_lsn() END)::text AS lsn,
            current_setting('data_directory') AS "dataDirectory"

@@ -46,12 +46,11 @@ export async function archiveWal(input: unknown, carried: Carried = { failures: 
   try {
     const { cluster } = parseArgument('archiveWal', archiveWalArgument, input);
     const archiving = new Archiving(cluster, carried);
-    for (let turn = 0; turn < turnsAtMost && !workflowInfo().continueAsNewSuggested; turn += 1) {
-      if (archiving.retired) {
-        await archiving.end();
-        return;
-      }
-      await archiving.turn();
+    const isLong = (turns: number) => turns >= turnsAtMost || workflowInfo().continueAsNewSuggested;
+    for (let turn = 0; !archiving.retired && !isLong(turn); turn += 1) await archiving.turn();
+    if (archiving.retired) {
+      await archiving.end();
+      return;
     }
     await condition(allHandlersFinished);
     await continueAsNew<typeof archiveWal>(input, archiving.carried);

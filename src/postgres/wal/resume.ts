@@ -49,7 +49,10 @@ export function resumePoint(facts: ResumeFacts): ResumePoint {
     const isOver =
       end !== null &&
       (start >= end || (segmentNumber(end, facts.segmentBytes) === next && archived?.partials.includes(next) === true));
-    const successor = stretches[index + 1];
+    // One that was left in the same segment has nothing that the next one's file doesn't begin with.
+    const successor = stretches
+      .slice(index + 1)
+      .find((later) => end === null || later.end === null || segmentBegin(later.end, facts) > segmentBegin(end, facts));
     if (isOver && successor !== undefined) return pointAt(successor, segmentBegin(end, facts), false);
     return pointAt(stretch, start, false);
   }

@@ -56,6 +56,16 @@ describe('where archiving goes on', () => {
     expect(point).toEqual({ timeline: 2, start: at(6), until: null, fresh: false });
   });
 
+  it('is the newest of several timelines that begin in one segment', () => {
+    const twice = [...history, { timeline: 2, switchLsn: at(6, 200) }];
+    const archived = new Map([
+      [1, { ...runs([1, 5]), partials: [6n] }],
+      [2, { ...runs([6, 6]), partials: [6n] }],
+    ]);
+    const point = resumePoint(facts({ timeline: 3, history: twice, archived }));
+    expect(point).toEqual({ timeline: 3, start: at(6), until: null, fresh: false });
+  });
+
   it('takes what the old primary wrote behind the switch for no part of the past', () => {
     const archived = new Map([[1, runs([1, 9])]]);
     const point = resumePoint(facts({ timeline: 2, history, archived, restartLsn: at(4) }));
