@@ -19,6 +19,7 @@ WHAT LIES HERE
                              without a manifest is not a backup of Holdfast: it
                              was never finished, or somebody else put it there.
   NAME.tombstone.json        NAME is being deleted.
+  CLUSTER/physical, /wal     base backups and write-ahead logs: see 4.
   .holdfast-staged.*         files that are being written, or were left by a
   .holdfast-staged/          worker that died; Holdfast removes them.
 
@@ -100,7 +101,47 @@ one wants --endpoint-url too:
    Owner, privileges, connection limit, comment and ALTER DATABASE ... SET do
    not come with the content: see the part named "properties" of the database.
 
-4. IF holdfast.json IS MISSING
+4. RECOVER A BASE BACKUP TO A POINT IN TIME
+   CLUSTER/physical/SYSTEM/ID/ holds a base backup: base.tar.zst, the data
+   directory; a tar for each tablespace, named after its OID; backup_manifest;
+   conf.tar, the server's configuration. CLUSTER/wal/SYSTEM/TIMELINE/ holds the
+   write-ahead log, a file for each segment, and CLUSTER/wal/SYSTEM/ the
+   .history file of each timeline.
+
+   Needed are zstd and PostgreSQL of the same major version, as the user that
+   runs it, on a machine where no server of this cluster still runs:
+
+     BASE=/backup/CLUSTER/physical/SYSTEM/ID WAL=/backup/CLUSTER/wal/SYSTEM
+     mkdir -m 700 data
+     zstd -dc "$BASE/base.tar.zst" | tar -x -C data
+     cp "$BASE/backup_manifest" data/
+     pg_verifybackup -n data
+
+   Where tablespace_map is in data, unpack each OID.tar.zst into a new directory
+   and write that directory into tablespace_map: the old ones may still be in
+   use. Of an incremental backup ("parent" in its manifest.json) unpack it and
+   all that it builds on, each into a directory of its own, the full one first:
+
+     pg_combinebackup FULL INCREMENT ... -o data
+
+   Then tell PostgreSQL where its log is and where to stop (see "Recovery
+   Target" in its manual; without a target it goes to the end and opens):
+
+     cat > data/fetch-wal <<'END'
+     case $2 in
+       *.history) cp "$1/$2" "$3" ;;
+       *) zstd -dc "$1/$(echo "$2" | cut -c1-8)/$2.zst" > "$3" ;;
+     esac
+     END
+     echo "archive_mode = off
+     restore_command = 'sh fetch-wal $WAL %f %p'
+     recovery_target_time = '2026-11-21 14:00:00+09'
+     recovery_target_action = pause" >> data/postgresql.auto.conf
+     touch data/recovery.signal
+
+   and start it. Look at it, then: psql -c 'SELECT pg_wal_replay_resume()'.
+
+5. IF holdfast.json IS MISSING
    Most often that means that the disk or share is not mounted, and this is the
    empty directory under it. If this really is the repository, put the marker
    back, with the old id if you know it:
