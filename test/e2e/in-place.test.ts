@@ -129,15 +129,22 @@ describe('a recovery in the place of a cluster', () => {
     await beside.throwAway();
   }, 180_000);
 
-  test('that is promoted and undone brings the old state back', async () => {
+  test('that is promoted and undone brings the old state back, which is archived on', async () => {
     const copy = await promoted();
     expect(await notes()).toBe('first');
     await note(server, 'in vain');
+    await untilArchived(world, server);
     await copy.handle.signal('undo', words);
     expect(((await copy.handle.result()) as RecoverResult).outcome).toBe('undone');
     expect(await notes()).toBe('first,new');
     expect(await asides()).toEqual([]);
     expect(await leftOfRecoveries(world)).toEqual([]);
+    // The archive knows a newer timeline by now; what is meant is the one that the server is on again.
+    await note(server, 'after');
+    await untilArchived(world, server);
+    const beside = await recoverTo(world, 'latest');
+    expect(await beside.notes()).toBe('first,new,after');
+    await beside.throwAway();
     await world.client.workflow.getHandle('wal/main').cancel();
     await expectClean(world, server);
   }, 180_000);
