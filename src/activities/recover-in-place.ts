@@ -4,12 +4,15 @@ import { HoldfastError, messageOf } from '../domain/errors.ts';
 import type { InstanceConfig } from '../domain/config.ts';
 import type { RecoverSpec } from '../domain/physical-specs.ts';
 import { withSession } from '../postgres/connection.ts';
+import { readControlData } from '../postgres/instance/control-data.ts';
 import { instanceState } from '../postgres/instance/state.ts';
 import { handOver } from '../postgres/recovery/promote.ts';
 import { asidesOf, putAside, putBack, releaseAside, type Aside } from '../postgres/recovery/put-aside.ts';
 import { throwAway } from '../postgres/recovery/throw-away.ts';
+import { findServerPrograms } from '../postgres/server-programs.ts';
 import { runServiceCommand } from '../process/service-command.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
+import type { PlannedRecovery } from './plan-recovery.ts';
 import { mappingOf, type RecoveryCopyInput } from './recover-copy.ts';
 import type { Working } from './working.ts';
 
@@ -55,8 +58,8 @@ export async function handOverInPlace(
 }
 
 export interface PutBackInput extends RecoveryCopyInput {
-  /** The copy was promoted, and the cluster's own service has it or was about to. */
-  readonly handedOver: boolean;
+  /** Timeline of the copy, once the cluster's own service has it or was about to; null: it wasn't promoted. */
+  readonly handedOver: number | null;
 }
 
 /** Stops whatever runs in the place, brings the old directories back and starts the server on them. */
@@ -67,16 +70,37 @@ export async function putBackInPlace(
 ): Promise<void> {
   const { dataDirectory, workDirectory } = planned.places;
   report({ doing: 'bringing the old state back' });
+  const asides = await asidesOf(whatGoesAside({ spec, planned, run }));
+  if (handedOver !== null && asides.some(({ directory }) => directory === dataDirectory))
+    await assertStillOurs(deps, planned, handedOver, signal);
   await throwAway({ workDirectory, signal }).catch((error: unknown) => {
     // Handed over before: then it is no recovery's any more, and the service's own stop is what ends it.
     if (!(error instanceof HoldfastError)) throw error;
   });
   await stopServer(instanceOf(spec), dataDirectory, signal);
   await deps.failpoint('in place:put back');
-  await putBack(await asidesOf(whatGoesAside({ spec, planned, run })), { handedOver });
+  await putBack(asides, { handedOver: handedOver !== null });
   await removeOwn({ planned });
   report({ doing: 'starting the server' });
   await startServer(deps, spec, signal);
+}
+
+/** Another recovery may have taken the place since, and its state is not this run's to remove. PlanChanged. */
+async function assertStillOurs(
+  deps: Dependencies,
+  { plan, places }: PlannedRecovery,
+  handedOver: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { systemIdentifier, versionNum } = plan.facts.source;
+  const programs = await findServerPrograms(versionNum, deps.toolPlaces(await deps.config()));
+  const found = await readControlData(programs, places.dataDirectory, deps.instances.runAs, signal);
+  if (found.systemIdentifier === systemIdentifier && found.timeline === handedOver) return;
+  throw new HoldfastError(
+    'PlanChanged',
+    `what lies in ${places.dataDirectory} is not what this run recovered: it is of system ${found.systemIdentifier}, timeline ${String(found.timeline)}`,
+    'another recovery, or a failover, came after this one: see what is aside, and move it by hand if it is wanted',
+  );
 }
 
 /** Removes for good what was put aside, and what the recovery itself needed. */

@@ -34,8 +34,8 @@ export interface Decided {
   readonly followUp: FollowUp;
   /** Of the target that was reached last. */
   readonly planned: PlannedRecovery;
-  /** For promote: what to say of it. */
-  readonly promoted: string | null;
+  /** For promote: its new timeline, and what to say of it. */
+  readonly promoted: { readonly timeline: number; readonly words: string } | null;
 }
 
 /**
@@ -73,14 +73,15 @@ export async function decideAtTarget(
   }
 }
 
-async function promote(run: RecoverRun, spec: RecoverSpec, planned: PlannedRecovery): Promise<string> {
+async function promote(run: RecoverRun, spec: RecoverSpec, planned: PlannedRecovery) {
   const { site } = spec.source;
   const { timeline, port, psql } = await run.journal.step(
     'promote',
     () => persist(site, () => onHost(site, planned.host).promoteRecovery({ spec, planned, run: run.identity })),
     (found) => `timeline ${String(found.timeline)}, from ${found.lsn}`,
   );
-  return `promoted the copy in ${planned.places.dataDirectory}: a server of its own on timeline ${String(timeline)}, port ${String(port)}; look at it with ${psql}`;
+  const words = `promoted the copy in ${planned.places.dataDirectory}: a server of its own on timeline ${String(timeline)}, port ${String(port)}; look at it with ${psql}`;
+  return { timeline, words };
 }
 
 /** The same base backup, never another timeline than the one that the copy is on. */

@@ -21,45 +21,55 @@ export async function recoverInPlace(
   planned: PlannedRecovery,
 ): Promise<RecoverResult> {
   await run.approvalOf(proposalOfRecovery(planned.plan), spec.approval.expiresAfterMs);
-  return withLease(leaseInput(spec.source.cluster, 'change', run.identity), async () => {
-    await assertSamePlan(run, spec, planned);
-    const place = { spec, planned, run: run.identity };
-    let handedOver = false;
-    let asides: readonly Aside[];
-    let promoted: PlannedRecovery;
-    try {
-      asides = await stop(run, spec, planned);
-      const decided = await decideAtTarget(run, spec, planned, await fetchAndReplay(run, spec, planned));
-      if (decided.verb === 'throw-away') {
-        await bringBack(run, spec, { ...place, handedOver });
-        run.done.push('threw the recovered state away: the old one is back in its place');
-        await run.recordDone(spec, decided.planned, 'thrown away', { followUp: decided.followUp });
-        return run.result('thrown away', decided.planned);
-      }
-      promoted = decided.planned;
-      handedOver = true;
-      await run.journal.step('start the server', () =>
-        persist(spec.source.site, () =>
-          onHost(spec.source.site, planned.host).handOverInPlace({ spec, planned: promoted, run: run.identity }),
-        ),
-      );
-      run.done.push(`recovered in ${planned.places.dataDirectory}: the cluster's own service runs it`);
-      await run.recordDone(spec, promoted, 'promoted', { followUp: decided.followUp });
-    } catch (error) {
-      await CancellationScope.nonCancellable(() => bringBackQuietly(run, spec, { ...place, handedOver }));
-      throw error;
+  const exchanged = await withLease(leaseInput(spec.source.cluster, 'change', run.identity), () =>
+    exchange(run, spec, planned),
+  );
+  // From here on people work with what was recovered, and backups of it are taken: only an undo takes it away.
+  return 'outcome' in exchanged ? exchanged : releaseOrUndo(run, spec, exchanged);
+}
+
+/** Until the cluster's own service runs the recovered state, or the old state is back. */
+async function exchange(
+  run: RecoverRun,
+  spec: RecoverSpec,
+  planned: PlannedRecovery,
+): Promise<RecoverResult | Exchanged> {
+  await assertSamePlan(run, spec, planned);
+  const place = { spec, planned, run: run.identity };
+  let handedOver: number | null = null;
+  try {
+    const asides = await stop(run, spec, planned);
+    const decided = await decideAtTarget(run, spec, planned, await fetchAndReplay(run, spec, planned));
+    if (decided.promoted === null) {
+      await bringBack(run, spec, { ...place, handedOver });
+      run.done.push('threw the recovered state away: the old one is back in its place');
+      await run.recordDone(spec, decided.planned, 'thrown away', { followUp: decided.followUp });
+      return run.result('thrown away', decided.planned);
     }
-    // From here on people work with what was recovered: only an undo takes it away, never a failure or a cancellation.
-    return releaseOrUndo(run, spec, { ...place, planned: promoted, handedOver }, asides);
-  });
+    handedOver = decided.promoted.timeline;
+    const promoted = { ...place, planned: decided.planned };
+    await run.journal.step('start the server', () =>
+      persist(spec.source.site, () => onHost(spec.source.site, planned.host).handOverInPlace(promoted)),
+    );
+    run.done.push(`recovered in ${planned.places.dataDirectory}: the cluster's own service runs it`);
+    await run.recordDone(spec, decided.planned, 'promoted', { followUp: decided.followUp });
+    return { ...promoted, handedOver, asides };
+  } catch (error) {
+    await CancellationScope.nonCancellable(() => bringBackQuietly(run, spec, { ...place, handedOver }));
+    throw error;
+  }
 }
 
 interface Place {
   readonly spec: RecoverSpec;
   readonly planned: PlannedRecovery;
   readonly run: RecoverRun['identity'];
-  /** The recovered state bears no mark any more. */
-  readonly handedOver: boolean;
+  /** The timeline of the recovered state, once it bears no mark of a recovery any more; null: it does. */
+  readonly handedOver: number | null;
+}
+
+interface Exchanged extends Place {
+  readonly asides: readonly Aside[];
 }
 
 /** What was approved is what is done: the same plan, made again under the lease. */
@@ -104,10 +114,9 @@ async function bringBackQuietly(run: RecoverRun, spec: RecoverSpec, place: Place
 async function releaseOrUndo(
   run: RecoverRun,
   spec: RecoverSpec,
-  place: Place,
-  asides: readonly Aside[],
+  { asides, ...place }: Exchanged,
 ): Promise<RecoverResult> {
-  const { site } = spec.source;
+  const { site, cluster } = spec.source;
   for (;;) {
     const asked = await run.gate.followUp(
       ['release', 'undo'],
@@ -115,7 +124,7 @@ async function releaseOrUndo(
     );
     try {
       if (asked.verb === 'undo') {
-        await bringBack(run, spec, place);
+        await withLease(leaseInput(cluster, 'change', run.identity), () => bringBack(run, spec, place));
         run.done.push('brought the old state back');
         await run.recordDone(spec, place.planned, 'undone', { followUp: asked });
         return run.result('undone', place.planned);

@@ -59,7 +59,7 @@ async function recoverBeside(run: RecoverRun, spec: RecoverSpec, planned: Planne
     if (verb === 'throw-away') {
       const { removed } = await throwAway(run, spec, decided.planned);
       run.done.push(`removed ${removed.join(', ')}`);
-    } else run.done.push(promoted ?? '');
+    } else run.done.push(promoted?.words ?? '');
     const outcome = verb === 'promote' ? 'promoted' : 'thrown away';
     await run.recordDone(spec, decided.planned, outcome, { followUp });
     return run.result(outcome, decided.planned);

@@ -132,6 +132,8 @@ describe('a recovery in the place of a cluster', () => {
   test('that is promoted and undone brings the old state back, which is archived on', async () => {
     const copy = await promoted();
     expect(await notes()).toBe('first');
+    // It may wait for days: meanwhile backups of the cluster are taken.
+    expect((await backUp(world, 'base')).status).toBe('complete');
     await note(server, 'in vain');
     await untilArchived(world, server);
     await copy.handle.signal('undo', words);
