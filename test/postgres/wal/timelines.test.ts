@@ -61,13 +61,14 @@ describe.each(availableMajors().filter((major) => major === 15 || major === 17))
       expect(segments.get(2)?.[0]?.first).toBe(switchLsn / BigInt(segmentBytes));
       expect(segments.get(1)?.at(-1)?.last).toBe(switchLsn / BigInt(segmentBytes) - 1n);
       await expectNoGap(place.repository);
-      const [partial = '', ...more] = await partialsOf();
-      expect(more).toEqual([]);
-      const { trailer } = await readTrailer(
-        { repository: place.repository, signal: new AbortController().signal },
-        partial,
-      );
-      expect(trailer.endLsn).not.toBeNull();
+      // A timeline that was left right at a segment's end has nothing that is only a part.
+      const partials = await partialsOf();
+      expect(partials).toHaveLength(switchLsn % BigInt(segmentBytes) === 0n ? 0 : 1);
+      for (const partial of partials) {
+        const { signal } = new AbortController();
+        const { trailer } = await readTrailer({ repository: place.repository, signal }, partial);
+        expect(trailer.endLsn).not.toBeNull();
+      }
       return switchLsn;
     };
 
