@@ -3,7 +3,7 @@ import { readdir, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { RecoverSpec } from '../domain/physical-specs.ts';
 import type { RecoverArgument } from '../domain/recover-argument.ts';
-import type { DirectoryState, LiveServer, Place } from '../domain/recovery-facts.ts';
+import { collationKey, type DirectoryState, type LiveServer, type Place } from '../domain/recovery-facts.ts';
 import type { RecoveryTarget } from '../domain/recovery-target.ts';
 import { pinned, planRecovery as plan, type RecoveryPlan } from '../domain/recovery-plan.ts';
 import type { RunIdentity } from '../domain/run.ts';
@@ -14,6 +14,7 @@ import { withSession } from '../postgres/connection.ts';
 import { describeServer } from '../postgres/server.ts';
 import { findServerPrograms } from '../postgres/server-programs.ts';
 import { listTools } from '../postgres/tools.ts';
+import { glibcVersion } from '../process/c-library.ts';
 import { readBases } from '../storage/physical-catalog.ts';
 import { readArchived } from '../storage/wal/archived.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
@@ -75,7 +76,7 @@ export async function planRecovery(
         ),
       ),
     ),
-    collationVersions: {},
+    collationVersions: collationVersionsHere(found.bases),
     bytesPerSecond: null,
   });
   return { plan: made, repository: found.repository, host: deps.host, places };
@@ -144,6 +145,17 @@ function placesOf(deps: Dependencies, { argument, instance }: RecoverSpec, run: 
     // A socket's path has a limit.
     runDirectory: join(deps.instances.directory, `run-${run.short}`),
   };
+}
+
+/** Of libc's collations: an instance here sorts by this machine's library. What ICU is linked in nobody can tell. */
+function collationVersionsHere(bases: readonly BaseBackup[]): Readonly<Record<string, string | null>> {
+  const version = glibcVersion();
+  const databases = bases.flatMap(({ manifest }) => manifest.databases);
+  return Object.fromEntries(
+    databases
+      .filter(({ localeProvider }) => localeProvider === 'libc')
+      .map((database) => [collationKey(database), version]),
+  );
 }
 
 /** Of the server programs that this worker could start a copy with. */

@@ -41,7 +41,8 @@ describe('a worker that is killed in the middle of a base backup', () => {
     // So much that a backup takes longer than it takes to see that it has begun.
     await server.psql(
       'postgres',
-      'CREATE TABLE bulk AS SELECT n, repeat(md5(n::text), 8) AS text FROM generate_series(1, 200000) n',
+      `CREATE TABLE bulk AS SELECT n, md5(n::text) || md5((n + 1)::text) || md5((n + 2)::text) || md5((n + 3)::text)
+         || md5((n + 4)::text) || md5((n + 5)::text) AS text FROM generate_series(1, 1000000) n`,
     );
     // Goes on living, so that there is always somebody to answer for the runs.
     await serve('main');
@@ -63,7 +64,10 @@ describe('a worker that is killed in the middle of a base backup', () => {
       ),
     );
     const flowing = await start(world, 'backup', { policy: 'flowing' });
-    await until(async () => (await stagedIn('flowing')).length > 0);
+    await until(async () => {
+      if ((await flowing.describe()).status.name !== 'RUNNING') throw new Error('it was over before anybody saw it');
+      return (await stagedIn('flowing')).length > 0;
+    });
     await doomed[sites.indexOf('flowing')]?.end('SIGKILL');
     expect(await stagedIn('flowing')).not.toEqual([]);
     const others = await Promise.all(
