@@ -22,7 +22,7 @@ import { backUp, queried } from './runs.ts';
 import { committed, startTraffic } from './traffic.ts';
 
 /** How long pgbench writes while workers are killed; five minutes make it the soak. */
-const soakSeconds = Number(process.env['HOLDFAST_SOAK_SECONDS'] ?? '30');
+const soakSeconds = Number(process.env['HOLDFAST_SOAK_SECONDS'] ?? '10');
 
 /** Segments of 1 MiB, so that there are many. */
 describe('the archive of a log', () => {
