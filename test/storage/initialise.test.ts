@@ -120,7 +120,7 @@ describe('marking a directory as a repository', () => {
   test('with the line of the README works as it says', async () => {
     const { readmeText } = await import('../../src/storage/readme.ts');
     const { execFileSync } = await import('node:child_process');
-    const section = readmeText.slice(readmeText.indexOf('4. IF'));
+    const section = readmeText.slice(readmeText.indexOf('IF holdfast.json IS MISSING'));
     const commands = section.split('\n').filter((line) => line.startsWith('     '));
     execFileSync('sh', ['-c', commands.join('\n')], { cwd: directory });
     expect((await openDirectory({ directory }).check()).id).toMatch(/^[0-9a-f-]{36}$/);
