@@ -16,6 +16,7 @@ import {
   type ServerFacts,
 } from './facts.ts';
 import { backupFailure, refusesCompression, stalledBackup, warningsOf } from './failures.ts';
+import { holdWal } from './hold-wal.ts';
 import { assertIncrementable, incrementalFailure, type ParentBackup } from './incremental.ts';
 import { StallWatch } from './stall.ts';
 import type { BackupSink, StoredBytes } from './targets.ts';
@@ -167,7 +168,7 @@ class Run<Stored extends StoredBytes> {
     const spread = this.#request.checkpoint === 'spread' ? await checkpointTimeoutMs(session) : 0;
     this.#report({ phase: 'checkpoint' });
     this.#watch.setLimit(this.#stallMs + spread);
-    const { received, packing } = await this.#copy(replication, facts).catch((error: unknown) => {
+    const { received, packing, warnings } = await this.#copy(replication, facts).catch((error: unknown) => {
       throw parent !== undefined && this.#progress.phase === 'checkpoint' ? incrementalFailure(error, parent) : error;
     });
     const end = await this.#asAtTheEnd();
@@ -204,6 +205,7 @@ class Run<Stored extends StoredBytes> {
       warnings: [
         ...facts.warnings,
         ...configuration.warnings,
+        ...warnings,
         ...warningsOf(replication.notices),
         ...switchedTimelines(received),
       ],
@@ -280,12 +282,18 @@ class Run<Stored extends StoredBytes> {
   async #copy(
     replication: ReplicationSession,
     facts: ServerFacts,
-  ): Promise<{ readonly received: ReceivedBackup<Stored>; readonly packing: Packing }> {
+  ): Promise<{
+    readonly received: ReceivedBackup<Stored>;
+    readonly packing: Packing;
+    readonly warnings: readonly string[];
+  }> {
     const { parent, compression, open } = this.#request;
     const { systemIdentifier } = facts.server;
     if (parent !== undefined) await replication.copyIn('UPLOAD_MANIFEST', this.#watched(parent.readManifest()));
     let refusal: unknown;
-    for (const attempt of attemptsFor(compression)) {
+    let warning: string | undefined;
+    for (const [number, attempt] of attemptsFor(compression).entries()) {
+      if (this.#request.wal === true) warning = await holdWal(replication, number);
       const stream = new BackupStream<Stored>({
         packing: attempt.packing,
         watch: this.#watch,
@@ -303,7 +311,8 @@ class Run<Stored extends StoredBytes> {
       try {
         await replication.copyOut(baseBackupCommand(this.#request, parent !== undefined, attempt), stream);
         this.#report({ phase: 'finishing' });
-        return { received: await stream.end(), packing: attempt.packing };
+        const received = await stream.end();
+        return { received, packing: attempt.packing, warnings: warning === undefined ? [] : [warning] };
       } catch (error) {
         if (stream.begun || !refusesCompression(error)) throw error;
         refusal ??= error;

@@ -25,6 +25,13 @@ export async function backupFailure(
       'find what they belong to (pg_checksums, amcheck) and restore it from an earlier backup; keep the backups that you have',
       { cause: error },
     );
+  if (error instanceof HoldfastError && messageOf(error).includes('has already been removed'))
+    return new HoldfastError(
+      error.type,
+      error.message,
+      'the server gave up WAL of this backup while it was taken: raise its max_slot_wal_keep_size or wal_keep_size, or let the WAL be archived (clusters.NAME.wal)',
+      { cause: error },
+    );
   if (state !== '55000') return error;
   if (wasInRecovery && (await isPrimary(ask)))
     return new HoldfastError(

@@ -232,3 +232,40 @@ it('a store that is slower than every time-out of the server ends in a backup al
   });
   expect((await taking(sinks)).type).toBe('full');
 });
+
+describe('the WAL of a base backup that holds its own', () => {
+  /** What a busy server does while the backup is copied: several segments are filled, and checkpoints let go of them. */
+  const busyAt = (name: string) => {
+    let done = false;
+    return fileSinks(directory, async (written) => {
+      if (written !== name || done) return;
+      done = true;
+      for (let round = 0; round < 4; round += 1)
+        await server.psql('postgres', `UPDATE t SET n = n; SELECT pg_switch_wal(); CHECKPOINT`);
+    });
+  };
+
+  it('is kept by the server until it has been sent', async () => {
+    const taken = await taking(busyAt('base.tar.zst'), { wal: true });
+    expect(taken.warnings).toEqual([]);
+    expect(await server.psql('postgres', 'SELECT count(*) FROM pg_replication_slots')).toBe('0');
+  });
+
+  it('is said not to be, where every slot is taken, and what was lost is named', async () => {
+    const slots = Array.from({ length: 10 }, (_, index) => `full_${String(index)}`);
+    for (const slot of slots) await server.psql('postgres', `SELECT pg_create_physical_replication_slot('${slot}')`);
+    try {
+      const taken = await taking(fileSinks(directory), { wal: true });
+      expect(taken.warnings).toEqual([expect.stringContaining('raise max_replication_slots')]);
+      await rm(directory, { recursive: true });
+      await mkdir(directory);
+      expect(await failureOf(taking(busyAt('base.tar.zst'), { wal: true }))).toMatchObject({
+        message: expect.stringContaining('has already been removed'),
+        hint: expect.stringContaining('wal_keep_size'),
+      });
+      await nothingIsLeft();
+    } finally {
+      for (const slot of slots) await server.psql('postgres', `SELECT pg_drop_replication_slot('${slot}')`);
+    }
+  });
+});
