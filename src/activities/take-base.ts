@@ -110,8 +110,10 @@ async function copy(
     wal: spec.withWal,
     compression: { by: 'server', otherwise: deps.compressors.zstd ?? deps.compressors.gzip } as const,
     expectedSystemIdentifier: systemIdentifier,
-    open: (name: string, { expectedBytes }: { readonly expectedBytes: number }) =>
-      repository.stage(keyOf(order, name), { run: run.short, attempt }, work.signal, { expectedBytes }),
+    open: async (name: string, { expectedBytes }: { readonly expectedBytes: number }) => {
+      await deps.failpoint(`take:${name}`);
+      return repository.stage(keyOf(order, name), { run: run.short, attempt }, work.signal, { expectedBytes });
+    },
     onProgress: ({ phase, bytes, total }: { phase: string; bytes: number; total: number }) => {
       const doing = phase === 'checkpoint' ? 'waiting for a checkpoint' : `copying ${order.id}`;
       work.report({ doing, bytes, totalBytes: total });
