@@ -1,7 +1,3 @@
-import { z } from 'zod';
-import type { BaseBackup } from '../domain/base-manifest.ts';
-import { HoldfastError } from '../domain/errors.ts';
-import { evidenceDirectory } from '../domain/ids.ts';
 import { judgePhysical, removalOrder, type PhysicalFacts } from '../domain/physical-retention.ts';
 import type { BaseSpec } from '../domain/physical-specs.ts';
 import type { RunIdentity } from '../domain/run.ts';
@@ -12,8 +8,9 @@ import type { WalRange, WalVerdict } from '../domain/wal-retention.ts';
 import { readBases } from '../storage/physical-catalog.ts';
 import type { Repository } from '../storage/repository.ts';
 import { readArchived } from '../storage/wal/archived.ts';
+import { finishRemoval, readTombstone, removeBackup, unbelievable, unlessLocked } from './burying.ts';
 import type { Dependencies } from './dependencies.ts';
-import { sweepStale, unlessLocked } from './prune-backups.ts';
+import { sweepStale } from './prune-backups.ts';
 import type { Working } from './working.ts';
 
 export interface PruneBasesInput {
@@ -74,7 +71,9 @@ export async function pruneBases(
   for (const base of going) {
     signal.throwIfAborted();
     await deps.failpoint('prune:before');
-    const gone = await unlessLocked(remove(deps, repository, base, run, signal));
+    const gone = await unlessLocked(
+      removeBackup(repository, base, tombstoneKey(base.manifestKey), { run, signal, failpoint: deps.failpoint }),
+    );
     (gone ? removed : locked).push(base.manifest.id);
     report({ doing: `removed ${base.manifest.id}`, done: removed.length, total: going.length });
   }
@@ -96,72 +95,19 @@ async function underway(repository: Repository, cluster: string): Promise<Physic
 }
 
 const tombstoneName = 'tombstone.json';
-const tombstoneSchema = z.object({ version: z.literal(1), objects: z.array(z.string()), manifest: z.string() });
 
-/**
- * A tombstone first, then the manifest, so that nobody ever sees a backup without its bytes; then the bytes, the
- * evidence, and the tombstone last. A prune that was killed in between is finished by the next one.
- */
-async function remove(
-  deps: Dependencies,
-  repository: Repository,
-  { manifest, manifestKey }: BaseBackup,
-  run: RunIdentity,
-  signal: AbortSignal,
-): Promise<void> {
-  const directory = manifestKey.slice(0, manifestKey.lastIndexOf('/') + 1);
-  const tombstone = { version: 1 as const, objects: manifest.objects.map(({ key }) => key), manifest: manifestKey };
-  const key = `${directory}${tombstoneName}`;
-  if ((await repository.readText(key)) === undefined)
-    await repository.put(
-      key,
-      { run: run.short, attempt: 1 },
-      new TextEncoder().encode(`${JSON.stringify(tombstone)}\n`),
-      signal,
-    );
-  await deps.failpoint('prune:tombstone');
-  await bury(repository, manifest.cluster, key, tombstone, deps.failpoint);
-}
-
-async function bury(
-  repository: Repository,
-  cluster: string,
-  key: string,
-  tombstone: z.infer<typeof tombstoneSchema>,
-  failpoint: (name: string) => Promise<void>,
-): Promise<void> {
-  await repository.remove(tombstone.manifest);
-  await failpoint('prune:manifest');
-  for (const object of tombstone.objects) await repository.remove(object);
-  const id = key.split('/').at(-2) ?? '';
-  for await (const evidence of repository.list(`${evidenceDirectory(cluster, id)}/`))
-    await repository.remove(evidence.key);
-  await failpoint('prune:objects');
-  await repository.remove(key);
-}
+const tombstoneKey = (manifestKey: string) =>
+  `${manifestKey.slice(0, manifestKey.lastIndexOf('/') + 1)}${tombstoneName}`;
 
 async function finishBegunRemovals(repository: Repository, cluster: string, signal: AbortSignal): Promise<void> {
   for await (const { key } of repository.list(`${cluster}/physical/`)) {
     signal.throwIfAborted();
     if (!key.endsWith(`/${tombstoneName}`)) continue;
-    const tombstone = readTombstone(key, await repository.readText(key));
-    // Still a backup, because its removal was cut short at once, or the store keeps it: it is judged like the others.
-    if ((await repository.size(tombstone.manifest)) !== undefined) continue;
-    await unlessLocked(bury(repository, cluster, key, tombstone, () => Promise.resolve()));
+    const directory = key.slice(0, -tombstoneName.length);
+    const tombstone = readTombstone(await repository.readText(key), (other) => other.startsWith(directory));
+    if (tombstone === undefined) throw unbelievable(key);
+    await finishRemoval(repository, key, tombstone);
   }
-}
-
-/** A tombstone names what is deleted: one that names anything but its own backup's files is not believed. */
-function readTombstone(key: string, text: string | undefined): z.infer<typeof tombstoneSchema> {
-  const directory = key.slice(0, -tombstoneName.length);
-  const parsed = tombstoneSchema.safeParse(JSON.parse(text ?? 'null'));
-  if (parsed.success && [parsed.data.manifest, ...parsed.data.objects].every((one) => one.startsWith(directory)))
-    return parsed.data;
-  throw new HoldfastError(
-    'ObjectDamaged',
-    `tombstone ${key} doesn't name the files of its own backup`,
-    'look at it, and remove it by hand together with what it stands for',
-  );
 }
 
 /** How many segments are removed at once; a prune that is killed leaves a hole no longer than that. */

@@ -1,6 +1,4 @@
 import { HoldfastError } from '../domain/errors.ts';
-import { verificationKey, type VerificationEvidence } from '../domain/evidence.ts';
-import { sha256Hex } from '../domain/canonical.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { BackupSpec, RepositorySpec } from '../domain/specs.ts';
 import { assertCompression } from '../postgres/archive/write.ts';
@@ -11,6 +9,7 @@ import type { Repository, Staged } from '../storage/repository.ts';
 import { compressorFor } from '../streams/compress.ts';
 import { verify } from '../streams/verified.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
+import { recordVerification } from './record-verification.ts';
 import { stagedObjects } from './staged-list.ts';
 import type { TakenBackup } from './take-backup.ts';
 import { verifyStored } from './verify-stored.ts';
@@ -99,19 +98,7 @@ export async function verifyBackup(
     },
   });
   await deps.failpoint('verify:read');
-  const verifiedAt = new Date();
-  const evidence: VerificationEvidence = {
-    version: 1,
-    kind: 'verify',
-    backup: manifest.id,
-    cluster: manifest.cluster,
-    verifiedAt: verifiedAt.toISOString(),
-    run: input.run,
-    ...found,
-  };
-  const text = `${JSON.stringify(evidence)}\n`;
-  const key = verificationKey(manifest.cluster, manifest.id, verifiedAt, sha256Hex(text).slice(0, 8), found.outcome);
-  await repository.put(key, { run: input.run.short, attempt: 1 }, new TextEncoder().encode(text), signal);
+  await recordVerification(repository, manifest, input.run, found, signal);
   if (found.outcome === 'failed') {
     throw new HoldfastError(
       'VerificationFailed',

@@ -1,14 +1,12 @@
-import { createHash } from 'node:crypto';
 import type { BaseManifest } from '../domain/base-manifest.ts';
-import { sha256Hex } from '../domain/canonical.ts';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
-import { verificationKey, type VerificationEvidence } from '../domain/evidence.ts';
 import { baseManifestAt } from '../storage/physical-catalog.ts';
 import type { Repository } from '../storage/repository.ts';
 import type { Compressors } from '../streams/compress.ts';
 import { Meter, metered } from '../streams/meter.ts';
 import { unpackedFrom } from '../streams/unpack.ts';
 import type { Dependencies } from './dependencies.ts';
+import { recordVerification } from './record-verification.ts';
 import type { VerifyInput } from './site-backup.ts';
 import type { StoredVerification } from './verify-stored.ts';
 import type { Working } from './working.ts';
@@ -28,24 +26,11 @@ export async function verifyBase(
     },
   });
   await deps.failpoint('verify:read');
-  const verifiedAt = new Date();
-  const { id, cluster } = manifest;
-  const evidence: VerificationEvidence = {
-    version: 1,
-    kind: 'verify',
-    backup: id,
-    cluster,
-    verifiedAt: verifiedAt.toISOString(),
-    run,
-    ...found,
-  };
-  const text = `${JSON.stringify(evidence)}\n`;
-  const key = verificationKey(cluster, id, verifiedAt, sha256Hex(text).slice(0, 8), found.outcome);
-  await repository.put(key, { run: run.short, attempt: 1 }, new TextEncoder().encode(text), signal);
+  await recordVerification(repository, manifest, run, found, signal);
   if (found.outcome === 'failed')
     throw new HoldfastError(
       'VerificationFailed',
-      `base backup ${id} is damaged: ${found.damage.slice(0, 3).join('; ')}`,
+      `base backup ${manifest.id} is damaged: ${found.damage.slice(0, 3).join('; ')}`,
       'it is not used for recoveries any more; look at the storage, and take another',
     );
   return { plainBytes: found.plainBytes };
@@ -76,7 +61,9 @@ export async function verifyStoredBase(
     try {
       const body = metered(repository.read(key, undefined, signal), stored);
       const plain = compression === 'lz4' ? body : unpackedFrom(body, compression, compressors, signal);
-      parts.push(await digested(plain));
+      const unpacked = new Meter();
+      for await (const chunk of plain) unpacked.update(chunk);
+      parts.push({ length: unpacked.bytes, sha256: unpacked.digest() });
       if (stored.bytes !== bytes) damage.push(`${key} has ${String(stored.bytes)} bytes instead of ${String(bytes)}`);
       else if (stored.digest() !== sha256) damage.push(`${key} does not have the recorded sha-256`);
     } catch (error) {
@@ -92,13 +79,3 @@ export async function verifyStoredBase(
 /** What an object that is cut off, gone or flipped makes of reading it; a store that doesn't answer is none. */
 const isDamage = (error: unknown) =>
   error instanceof HoldfastError && ['ObjectDamaged', 'NoSuchBackup', 'ToolFailed'].includes(error.type);
-
-async function digested(body: AsyncIterable<Uint8Array>): Promise<{ length: number; sha256: string }> {
-  const digest = createHash('sha256');
-  let length = 0;
-  for await (const chunk of body) {
-    digest.update(chunk);
-    length += chunk.length;
-  }
-  return { length, sha256: digest.digest('hex') };
-}

@@ -21,7 +21,7 @@ export function renderPlan(plan: RestorePlan): string {
     ...effects(plan).map((effect) => `- ${effect}`),
     ...costs(plan).map((cost) => `- ${cost}`),
     ...report(plan),
-    ...obstacles(plan.obstacles),
+    ...obstacleLines(plan.obstacles),
   ];
   return lines.join('\n');
 }
@@ -151,7 +151,8 @@ function report({ facts }: RestorePlan): string[] {
   ];
 }
 
-function obstacles(found: readonly Obstacle[]): string[] {
+/** What stands in the way of a plan of any kind; nothing: no lines. */
+export function obstacleLines(found: readonly Obstacle[]): string[] {
   if (found.length === 0) return [];
   const heading = { hopeless: 'can’t be done', swap: 'stands in the way of the swap', note: 'to know' } as const;
   return [

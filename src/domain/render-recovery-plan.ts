@@ -1,7 +1,8 @@
 import { code, formatBytes, formatCount, formatSeconds, formatVersion, oneLine } from './format.ts';
-import { shortDigest, type Obstacle } from './plan.ts';
+import { shortDigest } from './plan.ts';
 import { recoveryDigest, type RecoveryPlan } from './recovery-plan.ts';
 import { describeTarget, type RecoveryTarget } from './recovery-target.ts';
+import { obstacleLines } from './render-plan.ts';
 
 /** A recovery's plan as Markdown, for the Temporal UI's current details and for a terminal. */
 export function renderRecoveryPlan(plan: RecoveryPlan): string {
@@ -26,7 +27,7 @@ export function renderRecoveryPlan(plan: RecoveryPlan): string {
     '### Steps',
     '',
     ...plan.steps.map((step, index) => `${String(index + 1)}. ${oneLine(step)}`),
-    ...obstacles(plan.obstacles),
+    ...obstacleLines(plan.obstacles),
   ];
   return lines.join('\n');
 }
@@ -77,18 +78,5 @@ function dropped({ facts }: RecoveryPlan): string[] {
   const more = facts.dropped.length - shown.length;
   return [
     `- **starts without** the source's ${shown.join(', ')}${more > 0 ? ` and ${String(more)} more` : ''}: a copy never archives, replicates or runs jobs`,
-  ];
-}
-
-function obstacles(found: readonly Obstacle[]): string[] {
-  if (found.length === 0) return [];
-  const heading = { hopeless: 'can’t be done', swap: 'stands in the way', note: 'to know' } as const;
-  return [
-    '',
-    '### What stands in the way',
-    '',
-    ...found.map(
-      ({ weight, what, cure }) => `- ${heading[weight]}: ${oneLine(what)}${cure === '' ? '' : ` — ${oneLine(cure)}`}`,
-    ),
   ];
 }

@@ -1,9 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
-import { HoldfastError, messageOf } from '../domain/errors.ts';
-import { capture } from '../process/chain.ts';
+import { HoldfastError } from '../domain/errors.ts';
 import { findTool } from '../process/environment.ts';
-import { parseVersion, usualPlaces, type ToolPlaces } from './tools.ts';
+import { usualPlaces, versionOf, type ToolPlaces } from './tools.ts';
 
 /** PostgreSQL's server programs of one major version, as absolute paths. */
 export interface ServerPrograms {
@@ -79,23 +78,6 @@ async function programsIn(directory: string, major: number): Promise<ServerProgr
       join(dirname(base), 'lib', `postgresql${String(major)}`),
     ],
   };
-}
-
-async function versionOf(postgres: string): Promise<string | undefined> {
-  try {
-    const { stdout } = await capture(
-      { file: postgres, args: ['--version'] },
-      { signal: AbortSignal.timeout(30_000), maxBytes: 10_000 },
-    );
-    return parseVersion(stdout);
-  } catch (error) {
-    if (error instanceof HoldfastError) return undefined;
-    throw new HoldfastError(
-      'ToolFailed',
-      `${postgres} doesn't tell its version: ${messageOf(error)}`,
-      'run it by hand to see why',
-    );
-  }
 }
 
 function nothingFound(major: number, nearest: readonly string[] | undefined): HoldfastError {

@@ -94,10 +94,11 @@ async function toolsIn(directory: string): Promise<Tools | undefined> {
   return { major: Number.parseInt(version, 10), version, pgDump, pgDumpall, pgRestore, psql };
 }
 
-async function versionOf(pgDump: string): Promise<string | undefined> {
+/** What a program of PostgreSQL says of its version, such as "15.18"; undefined where it can't be run, or is another. */
+export async function versionOf(program: string): Promise<string | undefined> {
   try {
     const { stdout } = await capture(
-      { file: pgDump, args: ['--version'] },
+      { file: program, args: ['--version'] },
       { signal: AbortSignal.timeout(30_000), maxBytes: 10_000 },
     );
     return parseVersion(stdout);
@@ -105,7 +106,7 @@ async function versionOf(pgDump: string): Promise<string | undefined> {
     if (error instanceof HoldfastError) return undefined;
     throw new HoldfastError(
       'ToolFailed',
-      `${pgDump} doesn't tell its version: ${messageOf(error)}`,
+      `${program} doesn't tell its version: ${messageOf(error)}`,
       'run it by hand to see why',
     );
   }

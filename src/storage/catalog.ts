@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { Backup, Catalog, Unreadable } from '../domain/catalog.ts';
 import { newestFirst } from '../domain/catalog.ts';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
@@ -44,15 +45,26 @@ export async function readCatalog(repository: Repository): Promise<Catalog> {
 }
 
 /** One manifest; `found` is undefined where it went away meanwhile. Never throws for what it holds. */
-export async function readManifest(
+export const readManifest = (repository: Repository, manifestKey: string): Promise<Read<Manifest>> =>
+  readAs(repository, manifestKey, manifestSchema, ofItsKey);
+
+export type Read<T> = { readonly found: T | undefined } | { readonly reason: string };
+
+/**
+ * A manifest of any kind; `found` is undefined where it went away meanwhile. Never throws for what it holds.
+ * @param ofItsKey refuses one that isn't what its own place says
+ */
+export async function readAs<T>(
   repository: Repository,
   manifestKey: string,
-): Promise<{ readonly found: Manifest | undefined } | { readonly reason: string }> {
+  schema: z.ZodType<T>,
+  ofItsKey: (manifest: T, manifestKey: string) => Read<T>,
+): Promise<Read<T>> {
   const text = await repository.readText(manifestKey);
   if (text === undefined) return { found: undefined };
   try {
     const value: unknown = JSON.parse(text);
-    const parsed = manifestSchema.safeParse(value);
+    const parsed = schema.safeParse(value);
     if (parsed.success) return ofItsKey(parsed.data, manifestKey);
     const [first] = explainIssues(parsed.error, value);
     return { reason: `${first?.path ?? ''}: ${first?.message ?? 'not a manifest'}` };
@@ -78,7 +90,7 @@ export async function readSurvey(repository: Repository, key: string): Promise<M
 }
 
 /** A manifest speaks for the files beside it, by their names, and for no others: pruning deletes what it names. */
-function ofItsKey(manifest: Manifest, manifestKey: string): { readonly found: Manifest } | { readonly reason: string } {
+function ofItsKey(manifest: Manifest, manifestKey: string): Read<Manifest> {
   const directory = manifestKey.slice(0, manifestKey.lastIndexOf('/') + 1);
   if (manifestKey !== `${directory}${manifest.id}${manifestSuffix}`) {
     return { reason: `id: '${manifest.id}' is not what the manifest's own name says` };

@@ -1,9 +1,8 @@
 import { baseManifestSchema, type BaseBackup, type BaseManifest } from '../domain/base-manifest.ts';
 import type { Unreadable } from '../domain/catalog.ts';
-import { HoldfastError, messageOf } from '../domain/errors.ts';
+import { HoldfastError } from '../domain/errors.ts';
 import { drillOf, verificationOf } from '../domain/evidence.ts';
-import { explainIssues } from '../domain/explain.ts';
-import { inParallel } from './catalog.ts';
+import { inParallel, readAs, type Read } from './catalog.ts';
 import type { Repository } from './repository.ts';
 
 export interface PhysicalCatalog {
@@ -48,25 +47,10 @@ const newestFirst = ({ manifest: a }: BaseBackup, { manifest: b }: BaseBackup) =
 /** `<cluster>/physical/<system identifier>/<id>/manifest.json` */
 const manifestKeyPattern = /^([^/]+)\/physical\/([0-9]+)\/([^/]+)\/manifest\.json$/;
 
-/** One manifest; `found` is undefined where it went away meanwhile. Never throws for what it holds. */
-async function readBaseManifest(
-  repository: Repository,
-  manifestKey: string,
-): Promise<{ readonly found: BaseManifest | undefined } | { readonly reason: string }> {
-  const text = await repository.readText(manifestKey);
-  if (text === undefined) return { found: undefined };
-  try {
-    const value: unknown = JSON.parse(text);
-    const parsed = baseManifestSchema.safeParse(value);
-    if (parsed.success) return ofItsKey(parsed.data, manifestKey);
-    const [first] = explainIssues(parsed.error, value);
-    return { reason: `${first?.path ?? ''}: ${first?.message ?? 'not a manifest'}` };
-  } catch (error) {
-    return { reason: `not JSON: ${messageOf(error)}` };
-  }
-}
+const readBaseManifest = (repository: Repository, manifestKey: string): Promise<Read<BaseManifest>> =>
+  readAs(repository, manifestKey, baseManifestSchema, ofItsKey);
 
-/** The same, where it has to be there. ObjectDamaged. */
+/** A manifest that has to be there. ObjectDamaged. */
 export async function baseManifestAt(repository: Repository, manifestKey: string): Promise<BaseManifest> {
   const read = await readBaseManifest(repository, manifestKey);
   if ('found' in read && read.found !== undefined) return read.found;
@@ -78,10 +62,7 @@ export async function baseManifestAt(repository: Repository, manifestKey: string
 }
 
 /** A manifest speaks for the files of its own directory, and for no others: pruning deletes what it names. */
-function ofItsKey(
-  manifest: BaseManifest,
-  manifestKey: string,
-): { readonly found: BaseManifest } | { readonly reason: string } {
+function ofItsKey(manifest: BaseManifest, manifestKey: string): Read<BaseManifest> {
   const [, cluster, systemIdentifier, id] = manifestKeyPattern.exec(manifestKey) ?? [];
   if (manifest.id !== id || manifest.cluster !== cluster || manifest.server.systemIdentifier !== systemIdentifier)
     return { reason: 'id: cluster, system identifier and id are not what its own place says' };

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { HoldfastError } from '../../domain/errors.ts';
 import { parseHistory } from '../../domain/timeline.ts';
-import { walHistoryKey, walSegmentKey, type SegmentRun } from '../../domain/wal-archive.ts';
+import { walHistoryKey, type SegmentRun } from '../../domain/wal-archive.ts';
 import { parseSegmentName, segmentName } from '../../domain/wal.ts';
+import { findSegment } from './archived.ts';
 import { backupLabelKey, isBackupLabelName } from './keys.ts';
 import { listTimeline } from './list.ts';
 import { readSegment, readTrailer, verifySegment, type Reading } from './read.ts';
@@ -132,12 +133,8 @@ export class WalArchiveStore {
 
   async #find(timeline: number, number: bigint): Promise<string | undefined> {
     const { repository, cluster, systemIdentifier, segmentBytes } = this.#wishes;
-    const name = segmentName(timeline, number, segmentBytes);
-    for (const ending of ['zst', 'gz'] as const) {
-      const key = walSegmentKey(cluster, systemIdentifier, timeline, name, ending);
-      if ((await repository.size(key)) !== undefined) return key;
-    }
-    return undefined;
+    const segment = segmentName(timeline, number, segmentBytes);
+    return (await findSegment(repository, { cluster, systemIdentifier, timeline, segment }))?.key;
   }
 
   async #put(key: string, content: Uint8Array, signal: AbortSignal): Promise<void> {

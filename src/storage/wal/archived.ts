@@ -47,7 +47,7 @@ export interface SegmentPlace {
 
 /** When a stored segment ended, by the server's clock, as ISO; null where nobody knows, or it isn't there. */
 async function endOf(repository: Repository, place: SegmentPlace, signal: AbortSignal): Promise<string | null> {
-  const found = await find(repository, place);
+  const found = await findSegment(repository, place);
   if (found === undefined) return null;
   try {
     return (await readTrailer({ repository, signal }, found.key, found.bytes)).trailer.endedAt;
@@ -59,9 +59,13 @@ async function endOf(repository: Repository, place: SegmentPlace, signal: AbortS
 
 /** Whether a segment lies there by its name. */
 export const isArchived = async (repository: Repository, place: SegmentPlace) =>
-  (await find(repository, place)) !== undefined;
+  (await findSegment(repository, place)) !== undefined;
 
-async function find(repository: Repository, { cluster, systemIdentifier, timeline, segment }: SegmentPlace) {
+/** The object that holds a segment, whatever compressed it; undefined: none. */
+export async function findSegment(
+  repository: Repository,
+  { cluster, systemIdentifier, timeline, segment }: SegmentPlace,
+) {
   for (const ending of ['zst', 'gz'] as const) {
     const key = walSegmentKey(cluster, systemIdentifier, timeline, segment, ending);
     const bytes = await repository.size(key);
