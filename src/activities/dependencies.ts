@@ -1,6 +1,9 @@
 import type { Leases } from '../client/leases.ts';
 import type { Config, SecretReference } from '../domain/config.ts';
-import type { RepositorySpec, TargetSpec } from '../domain/specs.ts';
+import type { PlaceSpec, RepositorySpec } from '../domain/specs.ts';
+import { locateCluster } from '../kubernetes/cnpg/locate.ts';
+import type { Kubernetes } from '../kubernetes/connection.ts';
+import { locateStatefulSet, loginOfStatefulSet } from '../kubernetes/statefulset.ts';
 import type { RunAs } from '../postgres/instance/run-as.ts';
 import type { Server } from '../postgres/server.ts';
 import type { Repository } from '../storage/repository.ts';
@@ -29,18 +32,42 @@ export interface Dependencies {
   readonly host: string;
   /** Reads a secret's value. Throws ConfigurationInvalid that names where it should be. */
   readonly secret: (reference: SecretReference) => Promise<string>;
+  /** The Kubernetes that this worker may ask. ConfigurationInvalid where there is none. */
+  readonly kubernetes: (signal?: AbortSignal) => Kubernetes;
   /** Hears how an archive stands, for metrics. */
   readonly walReport?: (cluster: string, report: WalReport) => void;
   /** Does nothing; tests make it kill the worker or fail at a named point. */
   readonly failpoint: (name: string) => Promise<void>;
 }
 
-/** How to reach a cluster's server, with the password that its configuration refers to. */
-export async function serverOf(deps: Dependencies, { server }: TargetSpec): Promise<Server> {
-  const { password, sslrootcert, ...rest } = server;
-  return {
-    ...rest,
-    ...(password === undefined ? {} : { password: await deps.secret(password) }),
-    ...(sslrootcert === undefined ? {} : { sslrootcert }),
-  };
+/**
+ * How to reach a cluster's server now, with the password that its configuration refers to: in Kubernetes both are asked
+ * for each time, because primaries move and passwords rotate.
+ */
+export async function serverOf(deps: Dependencies, place: PlaceSpec): Promise<Server> {
+  if ('server' in place) {
+    const { password, sslrootcert, ...rest } = place.server;
+    return {
+      ...rest,
+      ...(password === undefined ? {} : { password: await deps.secret(password) }),
+      ...(sslrootcert === undefined ? {} : { sslrootcert }),
+    };
+  }
+  const located =
+    'cnpg' in place
+      ? await locateCluster(deps.kubernetes(), place.cnpg)
+      : await locateStatefulSet(deps.kubernetes(), place.statefulset);
+  const { database, sslmode, sslrootcert } = 'cnpg' in place ? place.cnpg : place.statefulset;
+  return { ...located, database, sslmode, ...(sslrootcert === undefined ? {} : { sslrootcert }) };
+}
+
+/** Whom a copy of the cluster knows: its superuser, and the database to ask. The cluster itself may be gone. */
+export async function whoOf(
+  deps: Dependencies,
+  place: PlaceSpec,
+): Promise<{ readonly user: string; readonly database: string }> {
+  if ('server' in place) return place.server;
+  if ('cnpg' in place) return { user: 'postgres', database: place.cnpg.database };
+  const { user } = await loginOfStatefulSet(deps.kubernetes(), place.statefulset);
+  return { user, database: place.statefulset.database };
 }

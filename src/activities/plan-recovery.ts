@@ -109,8 +109,8 @@ async function readRepositories(
 }
 
 async function readLive(deps: Dependencies, { source }: RecoverSpec, signal: AbortSignal): Promise<LiveServer | null> {
-  const server = await serverOf(deps, source);
   try {
+    const server = await serverOf(deps, source);
     return await withSession(server, { signal }, async (session) => {
       const [row] = await session.query<Omit<LiveServer, 'address' | 'tablespaces'>>(
         `SELECT s.system_identifier::text AS "systemIdentifier",
@@ -181,7 +181,7 @@ async function portFor(
   { beside, inPlace }: RecoverArgument,
   earlier: PlannedRecovery | undefined,
 ): Promise<Port> {
-  if (inPlace === true) return { number: source.server.port, free: true };
+  if (inPlace === true && 'server' in source) return { number: source.server.port, free: true };
   if (earlier !== undefined) return { number: earlier.plan.facts.makes.port, free: true };
   const number = await listenOn(beside?.port ?? 0);
   return number === undefined ? { number: beside?.port ?? 0, free: false } : { number, free: true };

@@ -18,7 +18,7 @@ import { flawsOf } from '../domain/psql-flaws.ts';
 import type { Obstacle, RestoreFacts, RestorePlan } from '../domain/plan.ts';
 import { listed, type PreflightFacts, type TargetServerFacts } from '../domain/restore-report.ts';
 import type { RunIdentity } from '../domain/run.ts';
-import type { RepositorySpec, RestoreSpec } from '../domain/specs.ts';
+import { describePlace, type RepositorySpec, type RestoreSpec } from '../domain/specs.ts';
 import { withSession, type Server, type Session } from '../postgres/connection.ts';
 import { notInBackup, preflightExtract } from '../postgres/extract/preflight.ts';
 import { preflight, preflightCluster } from '../postgres/restore/preflight.ts';
@@ -289,10 +289,9 @@ function targetFacts(
   database: string | null,
   liveOid: number | null,
 ): RestoreFacts['target'] {
-  const { host, port } = spec.target.server;
   return {
     cluster: spec.target.cluster,
-    address: `${host}:${String(port)}`,
+    address: describePlace(spec.target),
     systemIdentifier: target.systemIdentifier,
     timeline: target.timeline,
     versionNum: target.versionNum,

@@ -18,7 +18,7 @@ import { throwAway, type ThrownAway } from '../postgres/recovery/throw-away.ts';
 import { findServerPrograms } from '../postgres/server-programs.ts';
 import { baseManifestAt } from '../storage/physical-catalog.ts';
 import { walStore } from './archive-wal.ts';
-import type { Dependencies } from './dependencies.ts';
+import { whoOf, type Dependencies } from './dependencies.ts';
 import type { PlannedRecovery } from './plan-recovery.ts';
 import type { Working } from './working.ts';
 
@@ -106,7 +106,7 @@ async function replay(
       `recovery did not reach its target: ${compared.words.join('; ')}`,
       'the copy is left as it is, for a look; throw it away and begin again',
     );
-  return { ...compared, reached, psql: psqlLine(spec, reached) };
+  return { ...compared, reached, psql: psqlLine(order.who, reached) };
 }
 
 /** Ends recovery where it stands: the copy takes writes, on a timeline of its own. Done twice is done once. */
@@ -119,7 +119,7 @@ export async function promoteRecovery(
   const order = await recoveryInput(deps, input, work);
   const promoted = await inTarget(input.planned, () => promote(order));
   await deps.failpoint('recover:promoted');
-  return { ...promoted, psql: psqlLine(input.spec, promoted) };
+  return { ...promoted, psql: psqlLine(order.who, promoted) };
 }
 
 /** Stops the copy and removes what the recovery made, and only that. */
@@ -175,7 +175,6 @@ async function recoveryInput(
   const { facts } = planned.plan;
   const { dataDirectory, workDirectory, runDirectory } = planned.places;
   const { systemIdentifier, segmentBytes } = facts.source;
-  const { user, database } = spec.source.server;
   return {
     programs: await programsFor(deps, manifest),
     dataDirectory,
@@ -192,7 +191,7 @@ async function recoveryInput(
     }),
     last: lastSegment(planned),
     target: facts.target,
-    who: { user, database },
+    who: await whoOf(deps, spec.source),
     signal,
     onProgress: ({ status, lsn, lastTransactionTime, segment }) => {
       const where = lsn ?? segment;
@@ -210,5 +209,7 @@ function lastSegment({ plan }: PlannedRecovery): SegmentId | undefined {
   return { timeline: timelineOfSegment(askedOf(plan).path, number, segmentBytes), number };
 }
 
-const psqlLine = ({ source }: RecoverSpec, { socketDirectory, port }: { socketDirectory: string; port: number }) =>
-  `psql --host ${socketDirectory} --port ${String(port)} --username ${source.server.user} ${source.server.database}`;
+const psqlLine = (
+  { user, database }: RecoveryInput['who'],
+  { socketDirectory, port }: { socketDirectory: string; port: number },
+) => `psql --host ${socketDirectory} --port ${String(port)} --username ${user} ${database}`;

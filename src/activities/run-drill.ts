@@ -19,7 +19,7 @@ import { readArchived } from '../storage/wal/archived.ts';
 import { walStore } from './archive-wal.ts';
 import { localArchive } from './archive-files.ts';
 import { restoreJobs, restoreTools } from './content.ts';
-import type { Dependencies } from './dependencies.ts';
+import { whoOf, type Dependencies } from './dependencies.ts';
 import { asRead, readPart } from './restore-cluster.ts';
 import type { Source } from './source.ts';
 import type { Working } from './working.ts';
@@ -177,7 +177,7 @@ async function drillLogical(deps: Dependencies, { drilled, spec, run, attempt }:
 
 async function drillPhysical(deps: Dependencies, { drilled, spec, run }: DrillInput, drilling: Drilling) {
   const { place, signal, report, toolVersions } = drilling;
-  const { cluster, server } = spec.source;
+  const { cluster } = spec.source;
   const repository = deps.openRepository(spec.repository);
   const { bases } = await readBases(repository, cluster);
   const base = bases.find(({ manifestKey }) => manifestKey === drilled.manifestKey);
@@ -196,7 +196,7 @@ async function drillPhysical(deps: Dependencies, { drilled, spec, run }: DrillIn
     runAs: deps.instances.runAs,
     compressors: deps.compressors,
     wal: walStore(deps, { repository: spec.repository, cluster }, run, { systemIdentifier, segmentBytes }),
-    who: { user: server.user, database: server.database },
+    who: await whoOf(deps, spec.source),
     onFetch: (bytes) => {
       report({ doing: `drill: fetching ${drilled.backup}`, bytes, ...(plain === 0 ? {} : { totalBytes: plain }) });
     },

@@ -222,8 +222,10 @@ function manifestOf(
 const keyOf = ({ spec, systemIdentifier, id }: Order, name: string) =>
   `${physicalDirectory(spec.source.cluster, systemIdentifier)}/${id}/${name}`;
 
-const takenFrom = (deps: Dependencies, { source, takenFrom: server }: BaseSpec) =>
-  serverOf(deps, { ...source, server });
+const takenFrom = async (deps: Dependencies, { source, standby }: BaseSpec): Promise<Server> => ({
+  ...(await serverOf(deps, source)),
+  ...standby,
+});
 
 async function readSystemIdentifier(server: Server, signal: AbortSignal): Promise<string> {
   const [row] = await withSession(server, { signal }, (session) =>

@@ -44,6 +44,13 @@ export const secretSchema = z
   .meta({ minProperties: 1, maxProperties: 2 });
 export type SecretReference = Readonly<z.infer<typeof secretSchema>>;
 
+const maintenanceDatabase = z.string().min(1).default('postgres').describe('the maintenance database to connect to');
+const sslmode = (usual: 'prefer' | 'require') =>
+  z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full']).default(usual);
+const rootCertificate = absolutePath
+  .optional()
+  .describe('certificates of the authorities that sslmode verify-… trusts');
+
 const serverSchema = z.strictObject({
   host: z
     .string()
@@ -52,16 +59,28 @@ const serverSchema = z.strictObject({
   port: z.number().int().min(1).max(65535).default(5432),
   user: z.string().min(1).default('postgres').describe('a superuser: only it can read roles with their passwords'),
   password: secretSchema.optional(),
-  database: z.string().min(1).default('postgres').describe('the maintenance database to connect to'),
-  sslmode: z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full']).default('prefer'),
-  sslrootcert: absolutePath.optional().describe('certificates of the authorities that sslmode verify-… trusts'),
+  database: maintenanceDatabase,
+  sslmode: sslmode('prefer'),
+  sslrootcert: rootCertificate,
 });
 
 const statefulsetSchema = z.strictObject({
   namespace: kubernetesName,
   name: kubernetesName.describe("name of the StatefulSet; its first pod is this name and '-0'"),
   secret: kubernetesName.describe('holds user and password, under the names that images and charts use'),
-  service: kubernetesName.optional().describe('default: the one that the StatefulSet names'),
+  keys: z
+    .strictObject({
+      user: z.string().min(1).optional().describe('default: the user is postgres'),
+      password: z.string().min(1),
+    })
+    .optional()
+    .describe("names of the Secret's keys, where they are others than images and charts use"),
+  service: kubernetesName
+    .optional()
+    .describe("leads to the primary; default: the Secret's POSTGRES_HOST, else the first pod by the StatefulSet's own"),
+  database: maintenanceDatabase,
+  sslmode: sslmode('prefer'),
+  sslrootcert: rootCertificate,
   walVolume: kubernetesName.optional().describe('a volume claim that archived WAL lies on today'),
 });
 
@@ -71,6 +90,9 @@ const cnpgSchema = z.strictObject({
   superuserSecret: kubernetesName
     .optional()
     .describe("default: the Cluster's own <name>-superuser, where superuser access is enabled"),
+  database: maintenanceDatabase,
+  sslmode: sslmode('require'),
+  sslrootcert: rootCertificate,
 });
 
 const commandSchema = z.array(z.string().min(1)).min(1).describe('a program and its arguments; no shell reads it');
@@ -337,6 +359,8 @@ export const configSchema = z.strictObject({
 export type Config = Readonly<z.infer<typeof configSchema>>;
 export type ClusterConfig = Config['clusters'][string];
 export type ServerConfig = NonNullable<ClusterConfig['server']>;
+export type StatefulSetConfig = NonNullable<ClusterConfig['statefulset']>;
+export type CnpgConfig = NonNullable<ClusterConfig['cnpg']>;
 export type PolicyConfig = Config['policies'][string];
 export type InstanceConfig = NonNullable<ClusterConfig['instance']>;
 export type DrillCheck = NonNullable<PolicyConfig['checks']>[number];

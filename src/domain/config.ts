@@ -73,11 +73,12 @@ function contradictions(config: Config): Finding[] {
   const { repositories, clusters, policies } = config;
   return [
     ...sharedDirectories(config),
-    ...Object.entries(clusters).flatMap(([name, { wal }]) =>
-      wal === undefined
+    ...Object.entries(clusters).flatMap(([name, cluster]) => [
+      ...(cluster.wal === undefined
         ? []
-        : leadsNowhere(`clusters.${name}.wal.repository`, wal.repository, repositories, 'repository'),
-    ),
+        : leadsNowhere(`clusters.${name}.wal.repository`, cluster.wal.repository, repositories, 'repository')),
+      ...whatTheKindHasNot(`clusters.${name}`, cluster),
+    ]),
     ...Object.entries(policies).flatMap(([name, policy]) => [
       ...leadsNowhere(`policies.${name}.cluster`, policy.cluster, clusters, 'cluster'),
       ...(policy.repository === undefined
@@ -123,6 +124,19 @@ function sharedDirectories({ repositories }: Config): Finding[] {
   return findings;
 }
 
+function whatTheKindHasNot(at: string, { cnpg, server, wal, instance }: ClusterConfig): Finding[] {
+  const findings: Finding[] = [];
+  if (cnpg !== undefined && wal !== undefined)
+    findings.push({
+      path: `${at}.wal`,
+      message:
+        'is not for CloudNativePG clusters, which archive their WAL themselves: see the backup section of the Cluster',
+    });
+  if (server === undefined && instance !== undefined)
+    findings.push({ path: `${at}.instance`, message: "is for clusters of kind server, on the worker's own machine" });
+  return findings;
+}
+
 function membersThatDontFit(at: string, policy: PolicyConfig, cluster: ClusterConfig | undefined): Finding[] {
   const { method } = policy;
   const findings: Finding[] = [];
@@ -142,6 +156,11 @@ function membersThatDontFit(at: string, policy: PolicyConfig, cluster: ClusterCo
       if (policy[member] !== undefined) find(member, `is for method pg_dump, not for ${method}`);
   }
   if (method === 'base') {
+    if (cluster?.cnpg !== undefined)
+      find(
+        'method',
+        'CloudNativePG takes base backups itself: use method cnpg, and pg_dumpall or pg_dump for copies without it',
+      );
     for (const member of ['adopt', 'path'] as const)
       if (policy[member] !== undefined) find(member, 'is for methods pg_dumpall and pg_dump');
     if (policy.exclude.length > 0) find('exclude', 'is for methods pg_dumpall and pg_dump: a base backup is whole');
@@ -199,9 +218,9 @@ export function unbuilt(config: Config): Finding[] {
   const findings: Finding[] = [];
   const refuse = (path: string, what: string) =>
     findings.push({ path, message: `${what} is not built yet in this version` });
-  for (const [name, cluster] of Object.entries(config.clusters)) {
-    if (cluster.cnpg) refuse(`clusters.${name}.cnpg`, 'a CloudNativePG cluster');
-    if (cluster.statefulset) refuse(`clusters.${name}.statefulset`, 'a StatefulSet');
+  for (const [name, { statefulset }] of Object.entries(config.clusters)) {
+    if (statefulset?.walVolume !== undefined)
+      refuse(`clusters.${name}.statefulset.walVolume`, 'taking over the WAL on a volume claim');
   }
   for (const [name, policy] of Object.entries(config.policies)) {
     if (policy.method === 'cnpg') refuse(`policies.${name}.method`, `method ${policy.method}`);

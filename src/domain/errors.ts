@@ -17,6 +17,8 @@ const retryable = {
   DumpRefused: false,
   Expired: false,
   InvalidArgument: false,
+  KubernetesRefused: false,
+  KubernetesUnavailable: true,
   NameTaken: false,
   NoSuchBackup: false,
   NoSuchRun: false,

@@ -1,5 +1,5 @@
 import { digestOf, sha256Hex, type Json } from './canonical.ts';
-import { policyPrefix, type Config, type DrillCheck, type InstanceConfig, type ServerConfig } from './config.ts';
+import { policyPrefix, type Config, type DrillCheck, type InstanceConfig } from './config.ts';
 import { durationMs } from './duration.ts';
 import { HoldfastError } from './errors.ts';
 import type { PhysicalKeep } from './physical-retention.ts';
@@ -20,8 +20,8 @@ export interface BaseSpec {
   readonly installation: string;
   readonly policy: string;
   readonly source: TargetSpec;
-  /** Where the backup is taken from: the cluster's own server, or a standby of it. */
-  readonly takenFrom: ServerConfig;
+  /** The standby that the backup is taken from; null: the cluster's own server. */
+  readonly standby: { readonly host: string; readonly port: number } | null;
   readonly repository: RepositorySpec;
   readonly prefix: string;
   /** One backup in so many is full; 1: every one. */
@@ -76,7 +76,7 @@ export function baseSpec(config: Config, name: string): BaseSpec {
     installation: config.installation,
     policy: name,
     source,
-    takenFrom: policy.standby === undefined ? source.server : { ...source.server, ...policy.standby },
+    standby: policy.standby ?? null,
     repository: repositorySpec(config, policy.repository ?? ''),
     prefix: policyPrefix(name, policy),
     fullEvery: policy.fullEvery ?? 1,

@@ -3,11 +3,13 @@ import { digestOf, type Json } from './canonical.ts';
 import {
   policyPath,
   policyPrefix,
+  type CnpgConfig,
   type Config,
   type Keep,
   type RestoreApproval,
   type SecretReference,
   type ServerConfig,
+  type StatefulSetConfig,
 } from './config.ts';
 import { durationMs } from './duration.ts';
 import { HoldfastError } from './errors.ts';
@@ -18,10 +20,17 @@ import { joinKey } from './ids.ts';
  * and never a name, so that workers with different files can't disagree in the middle of a run.
  */
 
-export interface TargetSpec {
-  readonly cluster: string;
-  readonly site: string;
-  readonly server: ServerConfig;
+export type TargetSpec = { readonly cluster: string; readonly site: string } & PlaceSpec;
+
+/** Where a cluster's PostgreSQL is to be found: as the configuration says it, looked up each time anew. */
+export type PlaceSpec =
+  { readonly server: ServerConfig } | { readonly statefulset: StatefulSetConfig } | { readonly cnpg: CnpgConfig };
+
+/** For people: db.example:5432, StatefulSet infra/postgres, Cluster production/logto. */
+export function describePlace(place: PlaceSpec): string {
+  if ('server' in place) return `${place.server.host}:${String(place.server.port)}`;
+  if ('cnpg' in place) return `Cluster ${place.cnpg.namespace}/${place.cnpg.name}`;
+  return `StatefulSet ${place.statefulset.namespace}/${place.statefulset.name}`;
 }
 
 export type RepositorySpec = DirectorySpec | S3Spec;
@@ -178,8 +187,11 @@ export function clusterRepositories(config: Config, cluster: string): Repository
 
 export function targetSpec(config: Config, cluster: string): TargetSpec {
   const found = named(config.clusters, cluster, 'cluster');
-  if (!found.server) throw notBuiltYet(`cluster ${cluster}`, 'describe it as a server');
-  return { cluster, site: found.site, server: found.server };
+  const { site, server, statefulset, cnpg } = found;
+  if (cnpg !== undefined) return { cluster, site, cnpg };
+  if (statefulset !== undefined) return { cluster, site, statefulset };
+  if (server !== undefined) return { cluster, site, server };
+  throw new HoldfastError('Unexpected', `cluster ${cluster} is of no kind`, 'report this as a bug');
 }
 
 /**
@@ -188,7 +200,7 @@ export function targetSpec(config: Config, cluster: string): TargetSpec {
  */
 export function assertSameTarget(config: Config, target: TargetSpec): void {
   const own = targetSpec(config, target.cluster);
-  if (digestOf(own as unknown as Json) === digestOf(target as unknown as Json)) return;
+  if (digestOf(own) === digestOf(target)) return;
   throw new HoldfastError(
     'ConfigurationChanged',
     `the configuration of cluster ${target.cluster} on this worker differs from the one this run was planned with`,

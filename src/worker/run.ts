@@ -17,6 +17,7 @@ import type { Config } from '../domain/config.ts';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { bytesQueue, controlQueue, hostQueue, siteQueue, walQueue } from '../domain/ids.ts';
 import type { RepositorySpec } from '../domain/specs.ts';
+import { connectKubernetes, findKubernetes } from '../kubernetes/connection.ts';
 import { sweepPlaces } from '../postgres/drill/place.ts';
 import type { RunAs } from '../postgres/instance/run-as.ts';
 import { openRepository, type ReadSecret } from '../storage/open.ts';
@@ -114,6 +115,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     host: hostname(),
     toolPlaces: ({ tools }: Config) => ({ configured: tools.postgres, path: environment['PATH'] ?? '' }),
     secret: readSecret,
+    kubernetes: (signal?: AbortSignal) => connectKubernetes(findKubernetes(environment), signal),
     walReport: metrics.wal,
     failpoint: failpoints(environment['HOLDFAST_FAILPOINTS']),
   };

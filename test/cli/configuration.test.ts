@@ -89,7 +89,10 @@ policies:
       ['a list', '- installation: homelab\n'],
       [
         'what is not built yet',
-        good.replace(/jigga: \{ server: .*\}/, 'jigga: { cnpg: { namespace: postgres, name: jigga } } }'),
+        good.replace(
+          /jigga: \{ server: .*\}/,
+          'jigga: { statefulset: { namespace: infra, name: postgres, secret: admin, walVolume: wal } } }',
+        ),
       ],
     ];
     const told: string[] = [];

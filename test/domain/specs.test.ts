@@ -131,7 +131,6 @@ describe('a specification', () => {
       ['a policy that JavaScript knows', () => backupSpec(config, { policy: 'constructor' })],
       ['an unknown policy where there are none', () => backupSpec({ ...config, policies: {} }, { policy: 'daily' })],
       ['a method that isn’t built', () => backupSpec(config, { policy: 'base' })],
-      ['a policy of a StatefulSet', () => backupSpec(config, { policy: 'infra' })],
       ['a policy without a repository', () => backupSpec(loose, { policy: 'loose' })],
       ['an unknown cluster', () => restoreSpec(config, restoring({ cluster: 'jiga' }))],
       ['a cluster that JavaScript knows', () => restoreSpec(config, restoring({ cluster: 'constructor' }))],

@@ -1,0 +1,78 @@
+import {
+  AppsV1Api,
+  BatchV1Api,
+  CoreV1Api,
+  createConfiguration,
+  CustomObjectsApi,
+  KubeConfig,
+  ServerConfiguration,
+  type RequestContext,
+  type ResponseContext,
+} from '@kubernetes/client-node';
+import { HoldfastError, messageOf } from '../domain/errors.ts';
+
+/** The APIs of one Kubernetes, for as long as one piece of work lasts. What they throw is named by `asked` and `found`. */
+export interface Kubernetes {
+  readonly core: CoreV1Api;
+  readonly apps: AppsV1Api;
+  readonly batch: BatchV1Api;
+  /** CloudNativePG's objects, and others without types: plain JSON, to be parsed. */
+  readonly custom: CustomObjectsApi;
+}
+
+/** How long one request may take: an API server that hangs is as good as none. */
+const requestMs = 30_000;
+
+/**
+ * Where the Kubernetes API is: the file(s) of KUBECONFIG, else ~/.kube/config, else the service account of the pod that
+ * this runs in, whose token is read anew as it rotates. Nothing is asked of it yet.
+ * ConfigurationInvalid where there is none of them, or the file can't be read.
+ */
+export function findKubernetes(environment: Readonly<Record<string, string | undefined>>): KubeConfig {
+  const config = new KubeConfig();
+  try {
+    config.loadFromDefault();
+  } catch (error) {
+    throw new HoldfastError(
+      'ConfigurationInvalid',
+      `the kubeconfig ${environment['KUBECONFIG'] ?? '~/.kube/config'} can't be used: ${messageOf(error)}`,
+      'correct the file, or unset KUBECONFIG in a pod that has a service account',
+      { cause: error },
+    );
+  }
+  if (config.getCurrentCluster() === null || config.currentContext === nowhere)
+    throw new HoldfastError(
+      'ConfigurationInvalid',
+      'there is no Kubernetes to ask: no KUBECONFIG, no ~/.kube/config, no service account of a pod',
+      'run the worker as a pod, or name a kubeconfig in KUBECONFIG',
+    );
+  return config;
+}
+
+/** What the library makes up where it finds nothing: a server on this machine's port 8080. */
+const nowhere = 'loaded-context';
+
+/** Every request ends with the signal, or after half a minute. */
+export function connectKubernetes(config: KubeConfig, signal?: AbortSignal): Kubernetes {
+  const cluster = config.getCurrentCluster();
+  const configuration = createConfiguration({
+    baseServer: new ServerConfiguration(cluster?.server ?? '', {}),
+    authMethods: { default: config },
+    promiseMiddleware: [
+      {
+        pre: (request: RequestContext) => {
+          const limit = AbortSignal.timeout(requestMs);
+          request.setSignal(signal === undefined ? limit : AbortSignal.any([signal, limit]));
+          return Promise.resolve(request);
+        },
+        post: (response: ResponseContext) => Promise.resolve(response),
+      },
+    ],
+  });
+  return {
+    core: new CoreV1Api(configuration),
+    apps: new AppsV1Api(configuration),
+    batch: new BatchV1Api(configuration),
+    custom: new CustomObjectsApi(configuration),
+  };
+}
