@@ -1,6 +1,15 @@
 import { auditWal, awaitWal, removeWalSlot, streamWal, type StreamWalInput } from './archive-wal.ts';
 import type { Dependencies } from './dependencies.ts';
 import { withTypedFailures } from './failures.ts';
+import {
+  createCnpgBackup,
+  preflightCnpg,
+  pruneCnpg,
+  watchCnpgBackup,
+  type CreateCnpgInput,
+  type PruneCnpgInput,
+  type WatchCnpgInput,
+} from './cnpg-backups.ts';
 import { planRecovery, type PlanRecoveryInput } from './plan-recovery.ts';
 import {
   handOverInPlace,
@@ -58,9 +67,11 @@ import { preflightBase, takeBase, type TakeBaseInput } from './take-base.ts';
 import { verifyBase } from './verify-base.ts';
 import { working } from './working.ts';
 import { writeRecord, type RecordInput } from './write-record.ts';
+import type { CnpgSpec } from '../domain/cnpg-specs.ts';
 import type { BaseSpec, DrillSpec, WalSpec } from '../domain/physical-specs.ts';
 import type { BackupSpec } from '../domain/specs.ts';
 
+export type { PreparedCnpg, TakenByCnpg } from './cnpg-backups.ts';
 export type { PlannedRestore } from './plan-restore.ts';
 export type { PruneResult } from './prune-backups.ts';
 export type { PrunedBases } from './prune-bases.ts';
@@ -84,6 +95,11 @@ export const siteActivities = (deps: Dependencies) =>
   withTypedFailures({
     preflightBackup: (input: { readonly spec: BackupSpec }) => working('preflight', () => preflightBackup(deps, input)),
     preflightBase: (input: { readonly spec: BaseSpec }) => working('preflight', () => preflightBase(deps, input)),
+    preflightCnpg: (input: { readonly spec: CnpgSpec }) =>
+      working('preflight', (work) => preflightCnpg(deps, input, work)),
+    createCnpgBackup: (input: CreateCnpgInput) => working('create', (work) => createCnpgBackup(deps, input, work)),
+    watchCnpgBackup: (input: WatchCnpgInput) => working('watch', (work) => watchCnpgBackup(deps, input, work)),
+    pruneCnpg: (input: PruneCnpgInput) => working('prune', (work) => pruneCnpg(deps, input, work)),
     awaitWal: (input: { readonly spec: BaseSpec; readonly manifestKey: string }) =>
       working('wait for WAL', (work) => awaitWal(deps, input, work)),
     removeWalSlot: (input: { readonly spec: WalSpec }) => working('drop the slot', () => removeWalSlot(deps, input)),

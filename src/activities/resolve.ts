@@ -6,6 +6,8 @@ import type {
   PruneArgument,
   RestoreArgument,
 } from '../domain/arguments.ts';
+import { cnpgSpec, type CnpgSpec } from '../domain/cnpg-specs.ts';
+import type { Config } from '../domain/config.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { backupSpec, restoreSpec, type BackupSpec, type RestoreSpec, type TargetSpec } from '../domain/specs.ts';
 import type { LeaseRequest } from '../domain/lease.ts';
@@ -26,10 +28,10 @@ import { Context } from '@temporalio/activity';
 /** Names become specifications, once per run; and leases are asked for, which a workflow can't do itself. */
 export function controlActivities(deps: Dependencies) {
   return {
-    async resolveBackup({ policy }: Pick<BackupArgument | PruneArgument, 'policy'>): Promise<BackupSpec | BaseSpec> {
-      const config = await deps.config();
-      const isBase = config.policies[policy]?.method === 'base';
-      const spec = isBase ? baseSpec(config, policy) : backupSpec(config, { policy });
+    async resolveBackup({
+      policy,
+    }: Pick<BackupArgument | PruneArgument, 'policy'>): Promise<BackupSpec | BaseSpec | CnpgSpec> {
+      const spec = specOf(await deps.config(), policy);
       await untilServed(deps, spec.source);
       return spec;
     },
@@ -68,6 +70,17 @@ export function controlActivities(deps: Dependencies) {
       await deps.leases.giveBack(cluster, request, turn());
     },
   };
+}
+
+function specOf(config: Config, policy: string): BackupSpec | BaseSpec | CnpgSpec {
+  switch (config.policies[policy]?.method) {
+    case 'base':
+      return baseSpec(config, policy);
+    case 'cnpg':
+      return cnpgSpec(config, policy);
+    default:
+      return backupSpec(config, { policy });
+  }
 }
 
 /** Temporal remembers a worker for five minutes; this is for when Temporal itself, or everything, starts anew. */

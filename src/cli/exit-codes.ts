@@ -38,6 +38,7 @@ export const exitCodeMeanings: readonly (readonly [code: ExitCode, meaning: stri
 export type CommandErrorType = 'Cancelled' | 'Interrupted' | 'Terminated' | 'TimedOut';
 
 const codes: Readonly<Record<ErrorType | CommandErrorType, ExitCode>> = {
+  BackupFailed: exitCodes.failed,
   BackupPartial: exitCodes.damaged,
   Busy: exitCodes.busy,
   Cancelled: exitCodes.failed,

@@ -1,21 +1,27 @@
 import { formatBytes, formatCount, formatSeconds } from '../domain/format.ts';
 import type { Output } from './output.ts';
 import { styled } from './spans.ts';
-import type { BackupResult } from '../workflows/backup.ts';
+import type { BackupResult, CnpgBackupResult } from '../workflows/backup.ts';
 import type { PrunedBases, PruneResult } from '../activities/index.ts';
 import type { AdoptResult } from '../workflows/adopt.ts';
 
 /** @param outcome what the workflow backup returned */
 export function showTaken(output: Output, run: string, outcome: unknown, seconds: number): void {
-  const result = outcome as BackupResult;
+  const result = outcome as BackupResult | CnpgBackupResult;
   const removed =
     result.pruned.length === 0 ? '' : `, ${formatCount(result.pruned.length, 'older backup', 'older backups')} removed`;
   output.line(
     styled('green', 'done'),
-    `  ${result.id}: ${formatBytes(result.bytes)}, ${formatCount(result.databases, 'database')}, verified, in ${formatSeconds(seconds)}${removed}`,
+    `  ${'id' in result ? whatWasTaken(result) : whatCnpgTook(result)}, in ${formatSeconds(seconds)}${removed}`,
   );
   output.document({ run, result, seconds });
 }
+
+const whatWasTaken = ({ id, bytes, databases }: BackupResult) =>
+  `${id}: ${formatBytes(bytes)}, ${formatCount(databases, 'database')}, verified`;
+
+const whatCnpgTook = ({ name, method, beginWal, endWal, instance }: CnpgBackupResult) =>
+  `${name}: taken by CloudNativePG (${method}) from ${instance ?? 'an instance'}, WAL ${beginWal ?? '?'} to ${endWal ?? '?'}`;
 
 /** @param outcome what the workflow adopt returned */
 export function showAdopted(output: Output, run: string, outcome: unknown): void {

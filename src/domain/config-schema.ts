@@ -243,11 +243,23 @@ const policySchema = z.strictObject({
     .strictObject({
       method: z
         .enum(['barmanObjectStore', 'volumeSnapshot', 'plugin'])
-        .describe("the Backup object's method; barmanObjectStore only where the operator still has it"),
+        .optional()
+        .describe(
+          "the Backup object's method, and so where to; barmanObjectStore only where the operator still has it; default: the Cluster's own way",
+        ),
       plugin: z.string().min(1).optional().describe('default: barman-cloud.cloudnative-pg.io'),
+      target: z
+        .enum(['primary', 'prefer-standby'])
+        .optional()
+        .describe("which instance it is taken from; default: the Cluster's own"),
+      online: z
+        .boolean()
+        .optional()
+        .describe("for volumeSnapshot: false stops the instance meanwhile; default: the Cluster's own"),
+      deadline: durationSchema.optional().describe('a Backup that is not over by then counts as failed; default 12h'),
     })
     .optional()
-    .describe("for method cnpg: how CloudNativePG takes the backup, and so where to; default: the cluster's own way"),
+    .describe('for method cnpg: how CloudNativePG takes the backup'),
   repository: nameSchema.optional(),
   path: pathSchema.optional().describe('directory inside the repository; "" is its top; default <cluster>/logical'),
   prefix: z

@@ -142,8 +142,9 @@ function membersThatDontFit(at: string, policy: PolicyConfig, cluster: ClusterCo
   const findings: Finding[] = [];
   const find = (member: string, message: string) => findings.push({ path: `${at}.${member}`, message });
   if (method === 'cnpg') {
-    for (const member of ['format', 'jobs', 'adopt'] as const)
-      if (policy[member] !== undefined) find(member, 'is not for method cnpg');
+    for (const member of ['format', 'jobs', 'adopt', 'path', 'prefix', 'repository'] as const)
+      if (policy[member] !== undefined)
+        find(member, 'is not for method cnpg: CloudNativePG takes the backup, to where the Cluster says');
     if (cluster !== undefined && cluster.cnpg === undefined)
       find('method', `cluster ${policy.cluster} is not run by CloudNativePG; only a cnpg cluster has method cnpg`);
     if (policy.keep !== undefined) find('keep', 'CloudNativePG knows recovery windows only; use window: "30d"');
@@ -222,8 +223,8 @@ export function unbuilt(config: Config): Finding[] {
     if (statefulset?.walVolume !== undefined)
       refuse(`clusters.${name}.statefulset.walVolume`, 'taking over the WAL on a volume claim');
   }
-  for (const [name, policy] of Object.entries(config.policies)) {
-    if (policy.method === 'cnpg') refuse(`policies.${name}.method`, `method ${policy.method}`);
+  for (const [name, { method, drill }] of Object.entries(config.policies)) {
+    if (method === 'cnpg' && drill !== undefined) refuse(`policies.${name}.drill`, 'a drill of method cnpg');
   }
   if (config.approvals.restore.approvers.length > 0) refuse('approvals.restore.approvers', 'checking signed approvals');
   return findings;

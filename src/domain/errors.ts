@@ -7,6 +7,7 @@ import { wellFormed } from './format.ts';
 
 /** What may be tried again without anybody changing something: a mount that comes back, a busy cluster. */
 const retryable = {
+  BackupFailed: false,
   BackupPartial: false,
   Busy: true,
   ConfigurationChanged: false,

@@ -104,6 +104,17 @@ export const onHost = (site: string, host: string): Proxied<HostActivities> =>
     retry: { maximumAttempts: 1 },
   });
 
+/**
+ * Waits for what somebody else does, for days if need be. Safe to retry: only looks, as often as a worker goes away.
+ */
+export const watching = (site: string): Proxied<SiteActivities> =>
+  proxyActivities<SiteActivities>({
+    taskQueue: siteQueue(site),
+    startToCloseTimeout: '7 days',
+    heartbeatTimeout: '30 seconds',
+    retry: { initialInterval: '2 seconds', maximumInterval: '1 minute', maximumAttempts: 500 },
+  });
+
 const pausesMs = [5_000, 20_000];
 const lostWorkersAtMost = 50;
 

@@ -29,10 +29,10 @@ export async function adopt(input: unknown): Promise<AdoptResult> {
     const journal = new Journal('adopt', `${dump} for policy ${policy}`);
     const run = runIdentity();
     const spec = await journal.step('resolve', () => control.resolveBackup({ policy }));
-    if (spec.method === 'base')
+    if (spec.method === 'base' || spec.method === 'cnpg')
       throw failure(
         'InvalidArgument',
-        `policy ${policy} is of method base, which adopts no dumps`,
+        `policy ${policy} is of method ${spec.method}, which adopts no dumps`,
         'name one that does',
       );
     const { site, cluster } = spec.source;

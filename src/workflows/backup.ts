@@ -2,12 +2,14 @@ import { backupArgument, parseArgument } from '../domain/arguments.ts';
 import { formatBytes, formatCount } from '../domain/format.ts';
 import { control, movingBytes, persist, quick } from './activities.ts';
 import { backUpBase } from './backup-base.ts';
+import { backUpCnpg, type CnpgBackupResult } from './backup-cnpg.ts';
 import { fail, failure } from './failures.ts';
 import { Journal, runIdentity } from './journal.ts';
 import { leaseInput, withLease } from './leasing.ts';
 import { pruneUnderLease } from './prune.ts';
 import { spoken, takeAndCommit, type BackupResult } from './taking.ts';
 
+export type { CnpgBackupResult } from './backup-cnpg.ts';
 export type { BackupResult } from './taking.ts';
 
 /**
@@ -16,7 +18,7 @@ export type { BackupResult } from './taking.ts';
  * A database that can't be dumped makes the backup partial: it is kept, and the run fails with BackupPartial, so that
  * somebody looks.
  */
-export async function backup(input: unknown): Promise<BackupResult> {
+export async function backup(input: unknown): Promise<BackupResult | CnpgBackupResult> {
   try {
     return await takeBackup(input);
   } catch (error) {
@@ -24,12 +26,13 @@ export async function backup(input: unknown): Promise<BackupResult> {
   }
 }
 
-async function takeBackup(input: unknown): Promise<BackupResult> {
+async function takeBackup(input: unknown): Promise<BackupResult | CnpgBackupResult> {
   const { policy } = parseArgument('backup', backupArgument, input);
   const journal = new Journal('backup', `of policy ${policy}`);
   const run = runIdentity();
   const spec = await journal.step('resolve', () => control.resolveBackup({ policy }));
   if (spec.method === 'base') return backUpBase(spec, run, journal);
+  if (spec.method === 'cnpg') return backUpCnpg(spec, run, journal);
   const { site, cluster } = spec.source;
 
   const taken = await withLease(leaseInput(cluster, 'backup', run), async () => {

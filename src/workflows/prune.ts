@@ -1,10 +1,12 @@
 import type { PrunedBases, PruneResult } from '../activities/index.ts';
 import { parseArgument, pruneArgument } from '../domain/arguments.ts';
+import type { CnpgSpec } from '../domain/cnpg-specs.ts';
 import { formatCount } from '../domain/format.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import type { BaseSpec } from '../domain/physical-specs.ts';
 import type { BackupSpec } from '../domain/specs.ts';
 import { control, quick } from './activities.ts';
+import { pruneCnpgUnderLease } from './backup-cnpg.ts';
 import { fail } from './failures.ts';
 import { Journal, runIdentity } from './journal.ts';
 import { leaseInput, withLease } from './leasing.ts';
@@ -17,15 +19,28 @@ export async function prune(input: unknown): Promise<PruneResult | PrunedBases> 
     const spec = await journal.step('resolve', () => control.resolveBackup({ policy }));
     return await journal.step(
       dryRun ? 'judge' : 'prune',
-      (): Promise<PruneResult | PrunedBases> =>
-        spec.method === 'base'
-          ? pruneBasesUnderLease(spec, runIdentity(), dryRun)
-          : pruneUnderLease(spec, runIdentity(), dryRun),
+      (): Promise<PruneResult | PrunedBases> => pruneAny(spec, runIdentity(), dryRun),
       ({ removed, kept }) =>
         `${formatCount(removed.length, 'backup')} ${dryRun ? 'would go' : 'removed'}, ${String(kept)} kept`,
     );
   } catch (error) {
     throw fail(error);
+  }
+}
+
+function pruneAny(
+  spec: BackupSpec | BaseSpec | CnpgSpec,
+  run: RunIdentity,
+  dryRun: boolean,
+): Promise<PruneResult | PrunedBases> {
+  switch (spec.method) {
+    case 'base':
+      return pruneBasesUnderLease(spec, run, dryRun);
+    case 'cnpg':
+      return pruneCnpgUnderLease(spec, run, dryRun);
+    default:
+      // Runs that began before there were methods have none in their specification.
+      return pruneUnderLease(spec, run, dryRun);
   }
 }
 

@@ -25,6 +25,23 @@ const clusterSchema = z.object({
     instances: z.number(),
     enableSuperuserAccess: z.boolean().optional(),
     superuserSecret: z.object({ name: z.string() }).optional(),
+    plugins: z
+      .array(
+        z.object({
+          name: z.string(),
+          enabled: z.boolean().optional(),
+          isWALArchiver: z.boolean().optional(),
+          parameters: z.record(z.string(), z.string()).optional(),
+        }),
+      )
+      .optional(),
+    backup: z
+      .object({
+        retentionPolicy: z.string().optional(),
+        barmanObjectStore: z.object({ destinationPath: z.string().optional() }).optional(),
+        volumeSnapshot: z.object({}).optional(),
+      })
+      .optional(),
   }),
   status: z
     .object({
