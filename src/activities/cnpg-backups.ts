@@ -103,8 +103,8 @@ const pollMs = 2_000;
 const patienceMs = 10 * 60_000;
 
 /**
- * Watches a Backup until it is over. BackupFailed where CloudNativePG failed, the deadline has passed (a Backup may
- * stay in a phase for ever) or somebody deleted it. The Backup object stays, whatever comes of it.
+ * Watches a Backup until it is over. BackupFailed where CloudNativePG failed or somebody deleted it, BackupStuck once
+ * the deadline has passed: a Backup may stay in a phase for ever. The Backup object stays, whatever comes of it.
  */
 export async function watchCnpgBackup(
   deps: Dependencies,
@@ -140,7 +140,7 @@ export async function watchCnpgBackup(
     }
     if (Date.now() > deadline)
       throw new HoldfastError(
-        'BackupFailed',
+        'BackupStuck',
         `${what} is not over after its deadline; it is ${doing}`,
         'see whether the operator runs and what the instance logs; delete the Backup object if it hangs. cnpg.deadline of the policy sets the time',
       );

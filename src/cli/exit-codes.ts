@@ -40,6 +40,7 @@ export type CommandErrorType = 'Cancelled' | 'Interrupted' | 'Terminated' | 'Tim
 const codes: Readonly<Record<ErrorType | CommandErrorType, ExitCode>> = {
   BackupFailed: exitCodes.failed,
   BackupPartial: exitCodes.damaged,
+  BackupStuck: exitCodes.failed,
   Busy: exitCodes.busy,
   Cancelled: exitCodes.failed,
   ConfigurationChanged: exitCodes.configuration,

@@ -10,6 +10,7 @@ import { addBackupsVerify } from './commands/backups-verify.ts';
 import { addCancel } from './commands/cancel.ts';
 import { addConfigCheck } from './commands/config-check.ts';
 import { addConfigSchema } from './commands/config-schema.ts';
+import { addDiscover } from './commands/discover.ts';
 import { addDrill } from './commands/drill.ts';
 import { addPrune } from './commands/prune.ts';
 import { addRecover } from './commands/recover.ts';
@@ -59,6 +60,7 @@ export function buildProgram(shell: Shell): Command {
   const config = group(program, 'config', 'read the configuration file');
   addConfigCheck(config, shell);
   addConfigSchema(config, shell);
+  addDiscover(program, shell);
   addRepositoriesInit(group(program, 'repositories', 'prepare repositories'), shell);
   addApply(program, shell);
   addWorker(program, shell);

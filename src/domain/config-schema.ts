@@ -67,10 +67,13 @@ const serverSchema = z.strictObject({
 const statefulsetSchema = z.strictObject({
   namespace: kubernetesName,
   name: kubernetesName.describe("name of the StatefulSet; its first pod is this name and '-0'"),
-  secret: kubernetesName.describe('holds user and password, under the names that images and charts use'),
+  secret: kubernetesName.describe(
+    'holds the password, and mostly the user, under the names that images and charts use',
+  ),
+  user: z.string().min(1).optional().describe('the superuser; default: as the Secret says, else postgres'),
   keys: z
     .strictObject({
-      user: z.string().min(1).optional().describe('default: the user is postgres'),
+      user: z.string().min(1).optional().describe('default: the Secret holds none'),
       password: z.string().min(1),
     })
     .optional()

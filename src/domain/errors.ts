@@ -9,6 +9,7 @@ import { wellFormed } from './format.ts';
 const retryable = {
   BackupFailed: false,
   BackupPartial: false,
+  BackupStuck: false,
   Busy: true,
   ConfigurationChanged: false,
   ConfigurationInvalid: false,

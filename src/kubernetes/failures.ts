@@ -66,7 +66,9 @@ function kubernetesFailure(what: string, error: unknown): unknown {
       return named(
         'KubernetesUnavailable',
         said,
-        'it is tried again; look at the API server and at webhooks if it stays so',
+        said.includes('failed calling webhook')
+          ? 'the operator whose webhook has to agree does not answer: see whether it runs; it is tried again'
+          : 'it is tried again; look at the API server and at webhooks if it stays so',
       );
   }
 }

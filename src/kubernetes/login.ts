@@ -31,15 +31,25 @@ export interface LoginKeys {
   readonly password: string;
 }
 
+/** Of a user that the Secret doesn't name: its application's password first, a chart's own superuser's last. */
+const passwords = ['POSTGRES_PASSWORD', 'POSTGRESQL_PASSWORD', 'password', 'postgres-password', 'postgresql-password'];
+
+/** What a configuration says beside the Secret's name. */
+export interface LoginWishes {
+  /** The user itself. */
+  readonly user?: string | undefined;
+  readonly keys?: LoginKeys | undefined;
+}
+
 /**
  * Finds user and password in a Secret by the names that are in use: Docker's POSTGRES_USER, Bitnami's
  * postgres-password, a basic-auth Secret's username. Values are trimmed of one newline at their end, as `kubectl create
  * secret --from-file` leaves it. ConfigurationInvalid that names the keys that are there, never a value.
  * @param name of the Secret, for messages
  */
-export function loginOf(data: Readonly<Record<string, string>>, name: string, keys?: LoginKeys): Login {
+export function loginOf(data: Readonly<Record<string, string>>, name: string, wishes: LoginWishes = {}): Login {
   const value = (key: string) => data[key]?.replace(/\r?\n$/, '');
-  const wanted = keys === undefined ? pairs : [[keys.user ?? { always: 'postgres' }, keys.password] as const];
+  const wanted = pairsFor(wishes);
   for (const [userKey, passwordKey] of wanted) {
     const user = typeof userKey === 'string' ? value(userKey) : userKey.always;
     const password = value(passwordKey);
@@ -59,4 +69,10 @@ export function loginOf(data: Readonly<Record<string, string>>, name: string, ke
     `Secret ${name} has no user and password under names that are known; its keys are: ${there === '' ? '(none)' : there}`,
     'name the keys in the configuration: keys: { user: …, password: … }',
   );
+}
+
+function pairsFor({ user, keys }: LoginWishes): typeof pairs {
+  if (user === undefined || user === 'postgres')
+    return keys === undefined ? pairs : [[keys.user ?? { always: 'postgres' }, keys.password]];
+  return (keys === undefined ? passwords : [keys.password]).map((key) => [{ always: user }, key] as const);
 }

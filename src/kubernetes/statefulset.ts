@@ -10,6 +10,8 @@ export interface StatefulSetPlace {
   readonly name: string;
   /** Holds user and password. */
   readonly secret: string;
+  /** Default: as the Secret says. */
+  readonly user?: string | undefined;
   readonly keys?: LoginKeys | undefined;
   /** The Service that leads to it; default: the address in the Secret, else its first pod by the Service that governs it. */
   readonly service?: string | undefined;
@@ -56,8 +58,9 @@ export async function locateStatefulSet(
 /** Its superuser, as its Secret says; the StatefulSet itself may be gone. */
 export const loginOfStatefulSet = async (
   kubernetes: Pick<Kubernetes, 'core'>,
-  { namespace, secret, keys }: Pick<StatefulSetPlace, 'namespace' | 'secret' | 'keys'>,
-): Promise<Login> => loginOf(await readSecret(kubernetes, { namespace, name: secret }), `${namespace}/${secret}`, keys);
+  { namespace, secret, user, keys }: Pick<StatefulSetPlace, 'namespace' | 'secret' | 'user' | 'keys'>,
+): Promise<Login> =>
+  loginOf(await readSecret(kubernetes, { namespace, name: secret }), `${namespace}/${secret}`, { user, keys });
 
 /** A name without dots in a Secret is a Service of the same namespace, for the pods that it was written for. */
 function hostOf(

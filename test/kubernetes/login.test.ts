@@ -33,8 +33,11 @@ describe('the superuser in a Secret', () => {
 
   test('under names of its own is found by those', () => {
     const data = { 'db-user': 'root', 'db-secret': 'one', password: 'another' };
-    expect(loginOf(data, 's', { user: 'db-user', password: 'db-secret' })).toEqual({ user: 'root', password: 'one' });
-    expect(loginOf(data, 's', { password: 'db-secret' })).toEqual({ user: 'postgres', password: 'one' });
+    expect(loginOf(data, 's', { keys: { user: 'db-user', password: 'db-secret' } })).toEqual({
+      user: 'root',
+      password: 'one',
+    });
+    expect(loginOf(data, 's', { keys: { password: 'db-secret' } })).toEqual({ user: 'postgres', password: 'one' });
   });
 
   test.each([
@@ -51,7 +54,17 @@ describe('the superuser in a Secret', () => {
     expect(missing).not.toThrow(/hidden/);
   });
 
+  test('is who the configuration says, where the Secret does not', () => {
+    expect(loginOf({ POSTGRES_PASSWORD: 'one' }, 's', { user: 'admin' })).toEqual({ user: 'admin', password: 'one' });
+    const chart = { 'postgres-password': 'one', password: 'two' };
+    expect(loginOf(chart, 's', { user: 'app' })).toEqual({ user: 'app', password: 'two' });
+    expect(loginOf(chart, 's', { user: 'postgres' })).toEqual({ user: 'postgres', password: 'one' });
+    expect(loginOf(chart, 's', { user: 'app', keys: { password: 'postgres-password' } })).toMatchObject({
+      password: 'one',
+    });
+  });
+
   test('under a name of its own that is not there is not looked for under another', () => {
-    expect(() => loginOf({ password: 'x' }, 's', { password: 'db-secret' })).toThrow(/keys are: password/);
+    expect(() => loginOf({ password: 'x' }, 's', { keys: { password: 'db-secret' } })).toThrow(/keys are: password/);
   });
 });
