@@ -9,6 +9,7 @@ const ROOMS = [
   'streams',
   'storage',
   'postgres',
+  'kubernetes',
   'worker',
   'client',
   'cli',
@@ -94,6 +95,7 @@ export default defineConfig(
   worldly('streams'),
   worldly('storage', 'streams'),
   worldly('postgres', 'streams'),
+  worldly('kubernetes'),
   {
     files: ['**/*.{js,mjs,cjs}'],
     extends: [tseslint.configs.strict, tseslint.configs.stylistic],

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import {
   AppsV1Api,
   BatchV1Api,
@@ -29,28 +31,46 @@ const requestMs = 30_000;
  * ConfigurationInvalid where there is none of them, or the file can't be read.
  */
 export function findKubernetes(environment: Readonly<Record<string, string | undefined>>): KubeConfig {
-  const config = new KubeConfig();
+  const named = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '');
+  const usual = join(environment['HOME'] ?? '', '.kube', 'config');
+  const files = named.length > 0 ? named : existsSync(usual) ? [usual] : [];
   try {
-    config.loadFromDefault();
+    const [first, ...others] = files;
+    if (first !== undefined) return merged(first, others);
+    if (environment['KUBERNETES_SERVICE_HOST'] !== undefined) return ofThisPod();
   } catch (error) {
     throw new HoldfastError(
       'ConfigurationInvalid',
-      `the kubeconfig ${environment['KUBECONFIG'] ?? '~/.kube/config'} can't be used: ${messageOf(error)}`,
+      `the kubeconfig ${files.join(delimiter)} can't be used: ${messageOf(error)}`,
       'correct the file, or unset KUBECONFIG in a pod that has a service account',
       { cause: error },
     );
   }
-  if (config.getCurrentCluster() === null || config.currentContext === nowhere)
-    throw new HoldfastError(
-      'ConfigurationInvalid',
-      'there is no Kubernetes to ask: no KUBECONFIG, no ~/.kube/config, no service account of a pod',
-      'run the worker as a pod, or name a kubeconfig in KUBECONFIG',
-    );
+  throw new HoldfastError(
+    'ConfigurationInvalid',
+    'there is no Kubernetes to ask: no KUBECONFIG, no ~/.kube/config, no service account of a pod',
+    'run the worker as a pod, or name a kubeconfig in KUBECONFIG',
+  );
+}
+
+function merged(first: string, others: readonly string[]): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromFile(first);
+  for (const file of others) {
+    const other = new KubeConfig();
+    other.loadFromFile(file);
+    // As kubectl does: the first file that names a current context has it.
+    config.mergeConfig(other, config.getCurrentCluster() !== null);
+  }
+  if (config.getCurrentCluster() === null) throw new Error('it has no current context, or one without a cluster');
   return config;
 }
 
-/** What the library makes up where it finds nothing: a server on this machine's port 8080. */
-const nowhere = 'loaded-context';
+function ofThisPod(): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromCluster();
+  return config;
+}
 
 /** Every request ends with the signal, or after half a minute. */
 export function connectKubernetes(config: KubeConfig, signal?: AbortSignal): Kubernetes {
