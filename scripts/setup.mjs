@@ -1,14 +1,14 @@
 /**
- * Brings up what `npm run demo`, `npm test` and `npm run bench` need, and nothing that is there already.
+ * Brings up what `npm run demo`, `npm test`, `npm run e2e` and `npm run bench` need, and nothing that is there already.
  *
- * Usage: node scripts/setup.mjs <demo|test|bench>
+ * Usage: node scripts/setup.mjs <demo|test|bench|e2e>
  *
  * Needs nothing but Node itself. Ends with 0 when all is there, 69 when something is missing that it may not or can't
  * get (it says what to do), 1 when an installation failed.
  */
 import process from 'node:process';
 
-const PURPOSES = ['demo', 'test', 'bench'];
+const PURPOSES = ['demo', 'test', 'bench', 'e2e'];
 const OLDEST_NODE = [20, 19];
 
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -67,7 +67,7 @@ async function install() {
     const what = need.missing();
     if (what) await need.install(what);
   }
-  release();
+  await release();
 }
 
 function announce() {

@@ -29,6 +29,18 @@ export function debianPackagesMissing(purpose) {
       ['python3-boto3', existsSync('/usr/lib/python3/dist-packages/boto3')],
     );
   }
+  // A cluster that is given brings its own.
+  if (purpose === 'e2e' && !process.env.HOLDFAST_E2E_KUBECONFIG) {
+    wanted.push(
+      ['containerd', findProgram('containerd') !== undefined && findProgram('ctr') !== undefined],
+      ['runc', findProgram('runc') !== undefined],
+      ['containernetworking-plugins', existsSync('/usr/lib/cni/ptp')],
+      ['nftables', findProgram('nft') !== undefined],
+      ['conntrack', findProgram('conntrack') !== undefined],
+      ['iproute2', findProgram('ip') !== undefined],
+      ['openssl', findProgram('openssl') !== undefined],
+    );
+  }
   return wanted.filter(([, there]) => !there).map(([name]) => name);
 }
 
@@ -46,7 +58,8 @@ export async function installDebianPackages(names) {
       `missing: ${list}\nonly root may install them. Type:\n\n    sudo apt-get update && sudo apt-get install -y --no-install-recommends ${list}\n\nthen run this again`,
     );
   }
-  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  // In runlevel 1 init scripts start no service that a package brings.
+  const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   await step(`Debian packages ${list}`, () =>
     withoutDefaultCluster(async () => {
       await run(apt, ['update', '-q'], { env });

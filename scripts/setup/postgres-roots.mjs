@@ -18,6 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { aptHabits } from './debian-archive.mjs';
 import { binBelow, findPostgres, findProgram, postgresRoot, postgresRootExcuse, SUITES } from './places.mjs';
 import { say, step } from './progress.mjs';
 import { run } from './run.mjs';
@@ -94,21 +95,6 @@ async function recipe(major, archive) {
     archive,
     ...mirror,
   ];
-}
-
-/** The mirror and the validity checks that this machine's own apt is set to; elsewhere mmdebstrap's defaults. */
-async function aptHabits() {
-  const dump = await run('apt-config', ['dump']);
-  const options = dump.split('\n').filter((line) => /^Acquire::(Check-Valid-Until|Check-Date) /.test(line));
-  const format = '$(ORIGIN)|$(CREATED_BY)|$(COMPONENT)|$(SUITE)|$(REPO_URI)';
-  const targets = (await run('apt-get', ['indextargets', '--format', format]))
-    .split('\n')
-    .map((line) => line.split('|'));
-  const main = targets.find(
-    ([origin, kind, component, suite]) =>
-      origin === 'Debian' && kind === 'Packages' && component === 'main' && !suite.includes('-'),
-  );
-  return { mirror: main === undefined ? [] : [main[4]], options: options.map((option) => option.replace(/;$/, '')) };
 }
 
 /** No manuals, no headers, and no just-in-time compiler: its libraries are larger than all the rest. */

@@ -1,0 +1,11 @@
+import everywhere from './jest.config.js';
+
+/** Tests that need Kubernetes: `npm run e2e` brings one up and runs them in its network. */
+export default {
+  ...everywhere,
+  testMatch: ['<rootDir>/test/e2e/cluster/**/*.test.ts'],
+  testPathIgnorePatterns: [],
+  // Some tests take away for a while what all of them share: the operator, the API server.
+  maxWorkers: 1,
+  testTimeout: 300_000,
+};
