@@ -2,30 +2,33 @@ import type { ScheduleChange } from '../client/schedules.ts';
 import type { WalChange } from '../client/wal-archives.ts';
 import type { Config } from '../domain/config.ts';
 import type { Output } from './output.ts';
+import type { RetentionChange } from './applying-retention.ts';
 import type { Polling } from './polling.ts';
 import { styled, type Style } from './spans.ts';
 import { formatRun } from './times.ts';
 
-/** What `apply` did: to schedules, and to the workflows that archive WAL. */
+/** What `apply` did: to schedules, to the workflows that archive WAL, and to what CloudNativePG keeps. */
 export interface Applied {
   readonly schedules: readonly ScheduleChange[];
   readonly wal: readonly WalChange[];
+  readonly retention: readonly RetentionChange[];
 }
 
-const styles: Readonly<Record<ScheduleChange['change'] | WalChange['change'], Style>> = {
+const styles: Readonly<Record<(ScheduleChange | WalChange | RetentionChange)['change'], Style>> = {
   created: 'green',
   started: 'green',
   updated: 'yellow',
   unchanged: 'dim',
   deleted: 'red',
   stopped: 'red',
+  failed: 'red',
   orphaned: 'yellow',
 };
 
 export function showApplied(
   output: Output,
   config: Config,
-  { schedules, wal }: Applied,
+  { schedules, wal, retention }: Applied,
   polling: readonly Polling[],
 ): void {
   if (schedules.length === 0) output.line('no policy has a schedule');
@@ -42,6 +45,20 @@ export function showApplied(
   }
   for (const { change, cluster } of wal)
     output.line(styled(styles[change], change.padEnd(9)), `  WAL archive of cluster ${cluster}`);
+  for (const { change, policy, window, place, before } of retention)
+    output.line(
+      styled(styles[change], change.padEnd(9)),
+      `  ${policy} keeps ${window}`,
+      place === null
+        ? ''
+        : styled('dim', `  ${place}${before === null || before === window ? '' : `, before: ${before}`}`),
+    );
+  for (const { policy, window, reason } of retention)
+    if (reason !== null) output.warn(`whether CloudNativePG keeps ${window} for ${policy} is not known: ${reason}`);
+  if (retention.some(({ change }) => change === 'updated'))
+    output.warn(
+      'where something like Argo CD or Flux keeps these objects, change the retentionPolicy there, too: it would change it back',
+    );
   if (schedules.some(({ change }) => change === 'orphaned'))
     output.warn(
       "schedules marked orphaned go on starting backups and drills of policies that are gone; 'holdfast apply --prune' deletes them",
@@ -66,8 +83,9 @@ function missing(polling: readonly Polling[]): { readonly queues: readonly strin
   }));
 }
 
-export const appliedDocument = ({ schedules, wal }: Applied, polling: readonly Polling[]) => ({
+export const appliedDocument = ({ schedules, wal, retention }: Applied, polling: readonly Polling[]) => ({
   schedules: schedules.map(({ next, ...rest }) => ({ ...rest, next: next.map((at) => at.toISOString()) })),
   wal,
+  retention,
   queues: polling,
 });

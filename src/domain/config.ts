@@ -87,6 +87,7 @@ function contradictions(config: Config): Finding[] {
       ...membersThatDontFit(`policies.${name}`, policy, own(clusters, policy.cluster)),
     ]),
     ...sameNames(config),
+    ...oneWindow(config),
     ...approvals(config),
   ];
 }
@@ -193,6 +194,19 @@ function sameNames({ policies }: Config): Finding[] {
     if (owner === undefined) return [];
     const message = `'${prefix}' is policy ${owner}'s already: two policies can't make the same names; give one of them another prefix`;
     return [{ path: `policies.${name}.prefix`, message }];
+  });
+}
+
+/** CloudNativePG has one recovery window for all of a Cluster's backups in its object store. */
+function oneWindow({ policies }: Config): Finding[] {
+  const first = new Map<string, { readonly name: string; readonly window: string }>();
+  return Object.entries(policies).flatMap(([name, { method, cluster, window, cnpg }]) => {
+    if (method !== 'cnpg' || window === undefined || cnpg?.method === 'volumeSnapshot') return [];
+    const other = first.get(cluster);
+    if (other === undefined) first.set(cluster, { name, window });
+    if (other === undefined || other.window === window) return [];
+    const message = `must be ${other.window}, as in policy ${other.name}: CloudNativePG keeps all of a Cluster's backups in its object store equally long`;
+    return [{ path: `policies.${name}.window`, message }];
   });
 }
 

@@ -38,6 +38,32 @@ const applied: Applied = {
     { cluster: 'old', change: 'orphaned' },
     { cluster: 'older', change: 'stopped' },
   ],
+  retention: [
+    {
+      policy: 'logto-daily',
+      window: '30d',
+      change: 'updated',
+      place: 'Cluster production/logto, spec.backup.retentionPolicy',
+      before: '7d',
+      reason: null,
+    },
+    {
+      policy: 'api-prod',
+      window: '30d',
+      change: 'unchanged',
+      place: 'ObjectStore api/store, spec.retentionPolicy',
+      before: '30d',
+      reason: null,
+    },
+    {
+      policy: 'api-dev',
+      window: '7d',
+      change: 'failed',
+      place: null,
+      before: null,
+      reason: "can't read Cluster api-dev/db: forbidden (grant it in a Role)",
+    },
+  ],
 };
 
 describe('what apply did', () => {
@@ -55,6 +81,7 @@ describe('what apply did', () => {
         { policy: 'gone', change: 'orphaned' },
       ],
       wal: [{ cluster: 'infra', change: 'started' }, {}, {}],
+      retention: [{ policy: 'logto-daily', before: '7d' }, {}, { change: 'failed' }],
       queues: [],
     });
   });

@@ -13,6 +13,7 @@ const base = {
   clusters: { main: { server: { host: 'db' } } },
   policies: { daily: policy },
 };
+const logto = { cnpg: { namespace: 'production', name: 'logto' } };
 const withPolicy = (more: Members) => ({ ...base, policies: { daily: { ...policy, ...more } } });
 const withCluster = (cluster: unknown) => ({ ...base, clusters: { main: cluster } });
 const withServer = (more: Members) => withCluster({ server: { host: 'db', ...more } });
@@ -132,6 +133,27 @@ const meaning: Readonly<Record<string, unknown>> = {
   'last for cnpg': {
     ...withCluster({ cnpg: { namespace: 'a', name: 'b' } }),
     policies: { daily: { cluster: 'main', method: 'cnpg', keep: { last: 7 } } },
+  },
+  'two windows for one object store': {
+    ...base,
+    clusters: { ...base.clusters, logto },
+    policies: {
+      daily: { cluster: 'logto', method: 'cnpg', window: '7d' },
+      snapshots: { cluster: 'logto', method: 'cnpg', cnpg: { method: 'volumeSnapshot' }, window: '3d' },
+      weekly: { cluster: 'logto', method: 'cnpg', window: '30d' },
+    },
+  },
+  'what a kind of cluster has not': {
+    ...base,
+    clusters: {
+      ...base.clusters,
+      logto: { ...logto, wal: { repository: 'nas' } },
+      infra: {
+        statefulset: { namespace: 'infra', name: 'postgres', secret: 'admin' },
+        instance: { dataDirectory: '/data', stop: ['stop'], start: ['start'] },
+      },
+    },
+    policies: { daily: { cluster: 'logto', method: 'base', repository: 'nas' } },
   },
   'method cnpg for a server': { ...base, policies: { daily: { cluster: 'main', method: 'cnpg' } } },
   'method cnpg for an unknown cluster': { ...base, policies: { daily: { cluster: 'mian', method: 'cnpg' } } },

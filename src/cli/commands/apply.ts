@@ -5,9 +5,9 @@ import { withExamples, type Shell } from '../shell.ts';
 export function addApply(parent: Command, shell: Shell): void {
   const command = parent
     .command('apply')
-    .summary("make Temporal's schedules and WAL archives equal to the configuration")
+    .summary("make Temporal's schedules, WAL archives and CloudNativePG's retention equal to the configuration")
     .description(
-      "Creates and updates a Temporal schedule for the backups and for the drills of every policy that has one, and shows the next three runs of each. Starts a workflow that archives the WAL of every cluster that wants it. Touches only schedules and archives of this installation, and keeps a pause that somebody made. Says which of them the configuration doesn't want any more, and whether workers are there to do the work. Doesn't touch PostgreSQL or a repository itself.",
+      "Creates and updates a Temporal schedule for the backups and for the drills of every policy that has one, and shows the next three runs of each. Starts a workflow that archives the WAL of every cluster that wants it. Touches only schedules and archives of this installation, and keeps a pause that somebody made. Says which of them the configuration doesn't want any more, and whether workers are there to do the work. Writes the window of policies of method cnpg to where CloudNativePG reads it, the retentionPolicy of the Cluster or the ObjectStore: for that it asks the Kubernetes of KUBECONFIG. Doesn't touch PostgreSQL or a repository itself.",
     )
     .option(
       '--prune',
@@ -21,11 +21,13 @@ export function addApply(parent: Command, shell: Shell): void {
       await withTemporal(shell.context, async ({ client, namespace }) => {
         const { applySchedules } = await import('../../client/schedules.ts');
         const { applyWalArchives } = await import('../../client/wal-archives.ts');
+        const { applyRetention } = await import('../applying-retention.ts');
         const { pollingOf } = await import('../polling.ts');
         const { appliedDocument, showApplied } = await import('../show-applied.ts');
         const applied = {
           schedules: await applySchedules(client, config, { prune }),
           wal: await applyWalArchives(client, config, { prune }),
+          retention: await applyRetention(shell.context.environment, config),
         };
         const polling = await pollingOf(client, namespace, config);
         showApplied(output, config, applied, polling);

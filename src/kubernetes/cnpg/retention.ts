@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { barmanCloudPlugin, type CnpgWay } from '../../domain/cnpg-specs.ts';
 import type { Kubernetes } from '../connection.ts';
-import { found } from '../failures.ts';
-import type { Cluster } from './cluster.ts';
+import { asked, found } from '../failures.ts';
+import { cnpgApi, type Cluster } from './cluster.ts';
 
+const objectStoreApi = { group: 'barmancloud.cnpg.io', version: 'v1', plural: 'objectstores' } as const;
 const objectStoreSchema = z.object({ spec: z.object({ retentionPolicy: z.string().optional() }) });
 
 /** Where CloudNativePG reads how long backups in an object store are kept, and what stands there. */
@@ -12,6 +13,15 @@ export interface RetentionPlace {
   readonly place: string;
   /** Such as "30d"; null: nothing is ever deleted. */
   readonly retention: string | null;
+  readonly object: {
+    readonly group: string;
+    readonly version: string;
+    readonly plural: string;
+    readonly namespace: string;
+    readonly name: string;
+  };
+  /** JSON pointer of the member. */
+  readonly path: string;
 }
 
 /** null where the way has none: volume snapshots, and plugins that aren't known. */
@@ -25,23 +35,33 @@ export async function readRetention(
     return {
       place: `Cluster ${namespace}/${name}, spec.backup.retentionPolicy`,
       retention: cluster.spec.backup?.retentionPolicy ?? null,
+      object: { ...cnpgApi, plural: 'clusters', namespace, name },
+      path: '/spec/backup/retentionPolicy',
     };
   if (way.method !== 'plugin' || way.plugin !== barmanCloudPlugin) return null;
   const store = cluster.spec.plugins?.find((each) => each.name === way.plugin)?.parameters?.['barmanObjectName'];
   if (store === undefined) return null;
-  const object: unknown = await found(
+  const object = { ...objectStoreApi, namespace, name: store };
+  const there: unknown = await found(
     `read ObjectStore ${namespace}/${store}`,
-    custom.getNamespacedCustomObject({
-      group: 'barmancloud.cnpg.io',
-      version: 'v1',
-      plural: 'objectstores',
-      namespace,
-      name: store,
-    }),
+    custom.getNamespacedCustomObject(object),
   );
-  if (object === undefined) return null;
+  if (there === undefined) return null;
   return {
     place: `ObjectStore ${namespace}/${store}, spec.retentionPolicy`,
-    retention: objectStoreSchema.parse(object).spec.retentionPolicy ?? null,
+    retention: objectStoreSchema.parse(there).spec.retentionPolicy ?? null,
+    object,
+    path: '/spec/retentionPolicy',
   };
+}
+
+/** Writes a recovery window, such as "30d", to where CloudNativePG reads it. Needs the right to patch that object. */
+export async function writeRetention(
+  { custom }: Pick<Kubernetes, 'custom'>,
+  { place, object, path }: RetentionPlace,
+  window: string,
+): Promise<void> {
+  // "add" replaces what is there.
+  const body = [{ op: 'add', path, value: window }];
+  await asked(`set ${place}`, custom.patchNamespacedCustomObject({ ...object, body }));
 }
