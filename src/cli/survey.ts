@@ -106,10 +106,9 @@ export function policyStates(
 ): PolicyState[] {
   const unreachable = new Set(catalogs.unreachable.map(({ repository }) => repository));
   return Object.entries(config.policies).map(([name, policy]) => {
-    const newestGood =
-      policy.repository !== undefined && unreachable.has(policy.repository)
-        ? newestRun(closed, name)
-        : newestBackup(catalogs, name, policy.cluster);
+    // What CloudNativePG has taken lies in no repository.
+    const elsewhere = policy.repository === undefined || unreachable.has(policy.repository);
+    const newestGood = elsewhere ? newestRun(closed, name) : newestBackup(catalogs, name, policy.cluster);
     return {
       policy: name,
       cluster: policy.cluster,

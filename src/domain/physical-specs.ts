@@ -132,6 +132,12 @@ ${cluster}`).slice(0, 8)}`;
 
 export function recoverSpec(config: Config, argument: RecoverArgument): RecoverSpec {
   const source = targetSpec(config, argument.cluster);
+  if ('cnpg' in source)
+    throw new HoldfastError(
+      'NotBuiltYet',
+      `cluster ${argument.cluster} is run by CloudNativePG, whose recovery into a new Cluster is not in this version`,
+      "recover it with bootstrap.recovery of a new Cluster; 'holdfast window' says from when on that is possible",
+    );
   const cluster = config.clusters[argument.cluster];
   const wal = cluster?.wal?.repository;
   return digested({

@@ -105,6 +105,27 @@ describe('what protects each policy', () => {
     ]);
   });
 
+  test('is the newest run that succeeded where CloudNativePG has taken the backup', () => {
+    const byCnpg = parseConfig({
+      installation: 'homelab',
+      clusters: { logto: { cnpg: { namespace: 'production', name: 'logto' } } },
+      policies: { logto: { cluster: 'logto', method: 'cnpg' } },
+    });
+    const runs = [
+      {
+        workflowId: 'backup/logto/1a2b3c4d',
+        runId: 'r',
+        type: 'backup',
+        status: 'COMPLETED',
+        startedAt: new Date('2026-11-20T09:00:00Z'),
+        closedAt: undefined,
+      },
+    ];
+    expect(policyStates(byCnpg, { backups: [], bases: [], unreachable: [] }, runs, now)).toMatchObject([
+      { newestGood: { id: 'backup/logto/1a2b3c4d', source: 'run' } },
+    ]);
+  });
+
   test('the policy of a run is read from its id, however it was started', () => {
     expect(policyOfRun('backup/jigga-daily-2026-11-21T02:00:00Z')).toBe('jigga-daily');
     expect(policyOfRun('backup/jigga-daily/1a2b3c4d')).toBe('jigga-daily');

@@ -160,4 +160,14 @@ clusters:
     expect((await place.run('window')).stdout).toContain('no cluster has a WAL archive');
     expect((await place.run('window', 'dumped')).stdout).toContain('add a policy with method: base');
   });
+
+  test('of a cluster of CloudNativePG asks Kubernetes, and says where there is none', async () => {
+    await place.configure(`
+clusters: { logto: { cnpg: { namespace: production, name: logto } } }
+policies: { logto: { cluster: logto, method: cnpg } }
+`);
+    const { code, stdout, stderr } = await place.run('window', 'logto');
+    expect({ code, stdout }).toEqual({ code: 5, stdout: 'logto  by CloudNativePG, Cluster production/logto\n' });
+    expect(stderr).toContain('there is no Kubernetes to ask');
+  });
 });

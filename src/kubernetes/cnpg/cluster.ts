@@ -53,7 +53,8 @@ const clusterSchema = z.object({
       image: z.string().optional(),
       conditions: z.array(conditionSchema).optional(),
       writeService: z.string().optional(),
-      readService: z.string().optional(),
+      firstRecoverabilityPoint: z.string().optional(),
+      lastSuccessfulBackup: z.string().optional(),
     })
     .default({}),
 });

@@ -7,19 +7,32 @@ import { cnpgApi, type Cluster } from './cluster.ts';
 const objectStoreApi = { group: 'barmancloud.cnpg.io', version: 'v1', plural: 'objectstores' } as const;
 const objectStoreSchema = z.object({ spec: z.object({ retentionPolicy: z.string().optional() }) });
 
+interface ObjectName {
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** The ObjectStore that a Cluster's Barman Cloud plugin uses, and under which name; undefined: it has none. */
+export function objectStoreOf({
+  metadata: { namespace, name },
+  spec,
+}: Cluster): { readonly object: ObjectName; readonly serverName: string } | undefined {
+  const parameters = spec.plugins?.find((each) => each.name === barmanCloudPlugin)?.parameters;
+  const store = parameters?.['barmanObjectName'];
+  if (store === undefined) return undefined;
+  return { object: { ...objectStoreApi, namespace, name: store }, serverName: parameters?.['serverName'] ?? name };
+}
+
 /** Where CloudNativePG reads how long backups in an object store are kept, and what stands there. */
 export interface RetentionPlace {
   /** For people: Cluster production/logto, spec.backup.retentionPolicy. */
   readonly place: string;
   /** Such as "30d"; null: nothing is ever deleted. */
   readonly retention: string | null;
-  readonly object: {
-    readonly group: string;
-    readonly version: string;
-    readonly plural: string;
-    readonly namespace: string;
-    readonly name: string;
-  };
+  readonly object: ObjectName;
   /** JSON pointer of the member. */
   readonly path: string;
 }
@@ -39,18 +52,15 @@ export async function readRetention(
       path: '/spec/backup/retentionPolicy',
     };
   if (way.method !== 'plugin' || way.plugin !== barmanCloudPlugin) return null;
-  const store = cluster.spec.plugins?.find((each) => each.name === way.plugin)?.parameters?.['barmanObjectName'];
+  const store = objectStoreOf(cluster);
   if (store === undefined) return null;
-  const object = { ...objectStoreApi, namespace, name: store };
-  const there: unknown = await found(
-    `read ObjectStore ${namespace}/${store}`,
-    custom.getNamespacedCustomObject(object),
-  );
+  const what = `ObjectStore ${namespace}/${store.object.name}`;
+  const there: unknown = await found(`read ${what}`, custom.getNamespacedCustomObject(store.object));
   if (there === undefined) return null;
   return {
-    place: `ObjectStore ${namespace}/${store}, spec.retentionPolicy`,
+    place: `${what}, spec.retentionPolicy`,
     retention: objectStoreSchema.parse(there).spec.retentionPolicy ?? null,
-    object,
+    object: store.object,
     path: '/spec/retentionPolicy',
   };
 }

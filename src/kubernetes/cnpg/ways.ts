@@ -3,7 +3,7 @@ import { HoldfastError } from '../../domain/errors.ts';
 import type { Cluster } from './cluster.ts';
 
 /** The ways in which a Cluster is set up to be backed up, the one to prefer first. */
-function waysOf({ spec }: Cluster): readonly CnpgWay[] {
+export function waysOf({ spec }: Cluster): readonly CnpgWay[] {
   const plugin = spec.plugins?.find(({ name, enabled }) => name === barmanCloudPlugin && enabled !== false);
   return [
     ...(plugin === undefined ? [] : [{ method: 'plugin' as const, plugin: plugin.name }]),
@@ -40,4 +40,4 @@ function isSetUpFor({ spec }: Cluster, way: CnpgWay): boolean {
   return (spec.plugins ?? []).some(({ name, enabled }) => name === way.plugin && enabled !== false);
 }
 
-const describeWay = (way: CnpgWay): string => (way.method === 'plugin' ? `plugin ${way.plugin}` : way.method);
+export const describeWay = (way: CnpgWay): string => (way.method === 'plugin' ? `plugin ${way.plugin}` : way.method);
