@@ -66,7 +66,10 @@ export async function whoOf(
   deps: Dependencies,
   place: PlaceSpec,
 ): Promise<{ readonly user: string; readonly database: string }> {
-  if ('server' in place) return place.server;
+  if ('server' in place) {
+    const { user, database } = place.server;
+    return { user, database };
+  }
   if ('cnpg' in place) return { user: 'postgres', database: place.cnpg.database };
   const { user } = await loginOfStatefulSet(deps.kubernetes(), place.statefulset);
   return { user, database: place.statefulset.database };
