@@ -5,6 +5,8 @@ import { found } from '../failures.ts';
 
 /** CloudNativePG's API, as of 1.30. */
 export const cnpgApi = { group: 'postgresql.cnpg.io', version: 'v1' } as const;
+/** Its Barman Cloud plugin's, as of 0.13. */
+export const barmanApi = { group: 'barmancloud.cnpg.io', version: 'v1' } as const;
 
 const conditionSchema = z.object({
   type: z.string(),

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { barmanCloudPlugin, type CnpgWay } from '../../domain/cnpg-specs.ts';
 import type { Kubernetes } from '../connection.ts';
 import { asked, found } from '../failures.ts';
-import { cnpgApi, type Cluster } from './cluster.ts';
+import { barmanApi, cnpgApi, type Cluster } from './cluster.ts';
 
-const objectStoreApi = { group: 'barmancloud.cnpg.io', version: 'v1', plural: 'objectstores' } as const;
+const objectStoreApi = { ...barmanApi, plural: 'objectstores' } as const;
 const objectStoreSchema = z.object({ spec: z.object({ retentionPolicy: z.string().optional() }) });
 
 interface ObjectName {

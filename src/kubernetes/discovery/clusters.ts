@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { barmanCloudPlugin } from '../../domain/cnpg-specs.ts';
 import {
   clusterSchema,
   objectStoreSchema,
@@ -11,8 +12,6 @@ import {
 import type { ClusterFound, Listed, StoreCredentials, StoreFound, Unread } from './found.ts';
 import { versionOfImage } from './images.ts';
 import { inFiveFields } from './six-fields.ts';
-
-const barmanPlugin = 'barman-cloud.cloudnative-pg.io';
 
 /** CloudNativePG's Clusters, with what belongs to each; what isn't as this version knows it is named, and left out. */
 export function findClusters(listed: Listed): { readonly found: ClusterFound[]; readonly unread: Unread[] } {
@@ -126,7 +125,7 @@ function storesOf(
           },
         ]),
     ...(spec.plugins ?? [])
-      .filter(({ name, enabled }) => name === barmanPlugin && enabled !== false)
+      .filter(({ name, enabled }) => name === barmanCloudPlugin && enabled !== false)
       .map(({ parameters }) => {
         const name = parameters?.['barmanObjectName'];
         const store = stores.find((one) => one.metadata.namespace === metadata.namespace && one.metadata.name === name);

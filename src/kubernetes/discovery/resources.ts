@@ -1,11 +1,8 @@
 import { z } from 'zod';
 import type { V1ListMeta, V1Pod } from '@kubernetes/client-node';
-import { cnpgApi } from '../cnpg/cluster.ts';
+import { barmanApi, cnpgApi } from '../cnpg/cluster.ts';
 import type { Kubernetes } from '../connection.ts';
 import type { Listed } from './found.ts';
-
-/** The Barman Cloud plugin's API, as of 0.13. */
-export const barmanApi = { group: 'barmancloud.cnpg.io', version: 'v1' } as const;
 
 /** What is asked of each page of a list. */
 export interface PageRequest {
