@@ -7,5 +7,4 @@ export default {
   testPathIgnorePatterns: [],
   // Some tests take away for a while what all of them share: the operator, the API server.
   maxWorkers: 1,
-  testTimeout: 300_000,
 };

@@ -14,7 +14,7 @@ import { makeScratch } from './scratch.ts';
 import { serverUser } from './server-user.ts';
 
 const run = promisify(execFile);
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 180_000;
 
 export type PostgresMajor = 15 | 16 | 17 | 18;
 

@@ -15,7 +15,7 @@ import { makeScratch } from './scratch.ts';
 // Which Node is used here is not for the SDK to warn of.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 180_000;
 const REGION = 'us-east-1';
 
 export interface S3Wishes {

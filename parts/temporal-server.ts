@@ -12,7 +12,7 @@ import { freePort } from './free-port.ts';
 import { end, hasEnded, raise } from './offspring.ts';
 import { makeScratch } from './scratch.ts';
 
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 180_000;
 const NAMESPACE = 'default';
 
 export interface TemporalWishes {

@@ -24,7 +24,7 @@ import {
 } from './temporal-server.ts';
 
 const command = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-const startTimeoutMs = 90_000;
+const startTimeoutMs = 180_000;
 
 export interface WorkerWishes {
   /** Such as `take:staged=kill`. */

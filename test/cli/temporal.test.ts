@@ -58,12 +58,12 @@ beforeAll(async () => {
   server = await startTemporalServer();
   connection = await Connection.connect({ address: server.address });
   client = new Client({ connection, namespace: server.namespace });
-}, 120_000);
+});
 afterAll(async () => {
   await connection.close();
   await server.stop();
   await rm(directory, { recursive: true });
-}, 60_000);
+});
 
 describe('apply', () => {
   test('makes schedules, leaves what is equal, names and deletes what is orphaned', async () => {
@@ -80,7 +80,7 @@ describe('apply', () => {
     const orphaned = () => changes().then((found) => found.includes('jigga-weekly orphaned 0'));
     while (!(await orphaned())) await sleep(100); // listing schedules lags a little behind
     expect(await changes('--prune')).toEqual(['jigga-daily unchanged 3', 'jigga-weekly deleted 0']);
-  }, 60_000);
+  });
 
   test('keeps a pause and says so, and which worker is missing', async () => {
     await write(daily);
@@ -94,7 +94,7 @@ describe('apply', () => {
     expect(stderr).toContain(
       "note: no worker polls holdfast, holdfast/tokyo/control, holdfast/tokyo: start 'holdfast worker --site tokyo'",
     );
-  }, 60_000);
+  });
 });
 
 describe('without a worker', () => {
@@ -108,7 +108,7 @@ describe('without a worker', () => {
       "note: no worker answers, so the run's steps and plan are not shown; start one with 'holdfast worker'",
     );
     expect(await run('cancel', id)).toMatchObject({ code: 0 });
-  }, 60_000);
+  });
 
   test('a recovery and a drill are started with what was typed, and are runs of ours', async () => {
     await write(daily);
@@ -142,7 +142,7 @@ describe('without a worker', () => {
       await client.workflow.getHandle(id).terminate('enough');
     }
     expect(await run('recover', 'promote', ids[0] ?? '', '--reason', 'why')).toMatchObject({ code: 6 });
-  }, 60_000);
+  });
 
   test('status names a WAL archive that nobody started, and one that runs', async () => {
     await write(daily, 'jigga: { server: { host: db }, site: tokyo, wal: { repository: nas } }');
@@ -161,7 +161,7 @@ describe('without a worker', () => {
     expect(await state()).toEqual([{ cluster: 'jigga', run: 'wal/jigga', archiving: null, standing: null }]);
     expect((await run('status', 'wal/jigga')).stdout).toContain('archiveWal, running');
     await client.workflow.getHandle(walWorkflowId('jigga')).terminate('enough');
-  }, 60_000);
+  });
 
   test('nothing is decided, and the command says so', async () => {
     const id = await started();
@@ -171,7 +171,7 @@ describe('without a worker', () => {
       code: 5,
       error: { error: { type: 'NoWorker' } },
     });
-  }, 60_000);
+  });
 
   test('a run that a person terminated is shown with its end, and status counts it among the failures', async () => {
     const id = await started();
@@ -187,7 +187,7 @@ describe('without a worker', () => {
     expect(await run('status', id, '--follow')).toMatchObject({ code: 1 });
     expect(await run('approve', id, '--plan', 'a1b2c3d4e5f6', '--reason', 'why')).toMatchObject({ code: 6 });
     expect(await run('restore', 'undo', id, '--reason', 'why')).toMatchObject({ code: 6 });
-  }, 60_000);
+  });
 
   test('status says what is protected as far as it can be known from here', async () => {
     await write(daily);
@@ -197,7 +197,7 @@ describe('without a worker', () => {
       /^CLUSTER +POLICY +NEWEST GOOD BACKUP +AGE +SCHEDULE\njigga +jigga-daily +NONE +OVERDUE since /,
     );
     expect(stderr).toContain("repository nas can't be read from here");
-  }, 60_000);
+  });
 });
 
 describe('Ctrl-C in a real process', () => {
@@ -225,7 +225,7 @@ describe('Ctrl-C in a real process', () => {
       said: expect.stringContaining(`no longer following run ${id}, which goes on`),
     });
     expect((await client.workflow.getHandle(id).describe()).status.name).toBe('RUNNING');
-  }, 60_000);
+  });
 });
 
 describe('what Temporal does not know', () => {

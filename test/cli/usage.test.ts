@@ -108,5 +108,5 @@ describe('a Temporal server that is not there', () => {
     expect(code).toBe(5);
     expect(stderr).toContain('no Temporal server answers at 127.0.0.1:1');
     expect(stderr).toContain('  hint: ');
-  }, 30_000);
+  });
 });

@@ -27,8 +27,8 @@ describe('an approval', () => {
       whole.set(name, await contents(server, name));
       await damageLedger(server, name);
     }
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   test('that is refused drops the copy and leaves the live database untouched', async () => {
     const untouched = await traces(server, 'gatus');
@@ -40,7 +40,7 @@ describe('an approval', () => {
     expect(failure.message).toContain(`bob rejected plan ${(planDigest ?? '').slice(0, 12)}: not today`);
     expect(await traces(server, 'gatus')).toBe(untouched);
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('that does not come in time counts as a refusal', async () => {
     const untouched = await traces(server, 'gatus');
@@ -50,7 +50,7 @@ describe('an approval', () => {
     await configure('1h');
     expect(await traces(server, 'gatus')).toBe(untouched);
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('of another run’s plan is refused, and counts for that run only', async () => {
     const [first, second] = [await restore('gatus'), await restore('app')];
@@ -62,7 +62,7 @@ describe('an approval', () => {
     for (const run of [first, second]) await run.signal('reject', { by: 'bob', reason: 'enough' });
     for (const run of [first, second]) expect(await failureOf(run)).toMatchObject({ type: 'Rejected' });
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('of a plan that no longer holds executes nothing, and does not count for the new plan', async () => {
     const run = await restore('app');
@@ -90,7 +90,7 @@ describe('an approval', () => {
     await run.signal('release', { by: 'alice', reason: 'enough' });
     await run.result();
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   /** The nonsense gets a task of its own, so that there is one to reset to in which the plan is already up. */
   async function approvedAfterNonsense(run: WorkflowHandle): Promise<void> {
@@ -132,7 +132,7 @@ describe('an approval', () => {
     await again.signal('release', { by: 'alice', reason: 'enough' });
     expect(await again.result()).toMatchObject({ outcome: 'released' });
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('replayed by a reset after an undo does not bring back what was undone', async () => {
     const run = await restore('twice');
@@ -153,5 +153,5 @@ describe('an approval', () => {
     const copy = plan?.facts.copyName ?? '';
     await expectClean(world, server, [copy]);
     await server.psql('postgres', `DROP DATABASE IF EXISTS ${copy}`);
-  }, 60_000);
+  });
 });

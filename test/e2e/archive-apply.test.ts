@@ -31,11 +31,11 @@ describe('apply', () => {
     }));
     await configure({ main: { takeOver: { directory } }, streamed: {} });
     await world.startWorker();
-  }, 120_000);
+  });
   afterAll(async () => {
     await stopArchiving({ world });
     await rm(scratch, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   /** @param archived what each cluster says of its log; null: nothing */
   const configure = (archived: Readonly<Record<string, object | null>>) =>
@@ -73,7 +73,7 @@ describe('apply', () => {
     expect(await apply()).toMatch(/unchanged +WAL archive of cluster main/);
     expect(await statusOf('main')).toBe('RUNNING');
     await until(async () => (await slots()) === '1');
-  }, 120_000);
+  });
 
   test('what archive_command leaves is taken over, and can be recovered from', async () => {
     // A file is believed to be whole once there is a newer one.
@@ -93,7 +93,7 @@ describe('apply', () => {
     expect(await copy.notes()).toBe('first');
     await copy.throwAway();
     expect(await server.psql('postgres', 'SELECT failed_count FROM pg_stat_archiver')).toBe('0');
-  }, 240_000);
+  });
 
   test('stops the archives that nobody wants any more only when told to, and leaves no slot', async () => {
     await configure({ main: null, streamed: null });
@@ -103,5 +103,5 @@ describe('apply', () => {
     await until(async () => (await statusOf('streamed')) !== 'RUNNING' && (await statusOf('main')) !== 'RUNNING');
     await until(async () => (await slots()) === '0');
     await expectClean(world, server);
-  }, 180_000);
+  });
 });

@@ -20,8 +20,8 @@ describe('several runs on one cluster at once', () => {
     await backUp(world);
     whole = await contents(server, 'gatus');
     await damageLedger(server, 'gatus');
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   test('two restores of one database are both built; the first swaps, the second needs a new plan and a new approval', async () => {
     const argument = { cluster: 'main', database: 'gatus' };
@@ -59,7 +59,7 @@ describe('several runs on one cluster at once', () => {
       expect(await run.result()).toMatchObject({ outcome: 'released' });
     }
     await expectClean(world, server);
-  }, 90_000);
+  });
 
   test('a backup while a restore waits for approval goes through', async () => {
     const run = await start(world, 'restore', { cluster: 'main', database: 'gatus' });
@@ -70,7 +70,7 @@ describe('several runs on one cluster at once', () => {
     await run.signal('release', release);
     await run.result();
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('a swap waits for a backup that is running, a backup for a swap, and all end well', async () => {
     const run = await start(world, 'restore', { cluster: 'main', database: 'gatus' });
@@ -99,7 +99,7 @@ describe('several runs on one cluster at once', () => {
     await run.signal('release', release);
     await run.result();
     await expectClean(world, server);
-  }, 90_000);
+  });
 
   test('the lease of a run that was terminated while it held one is taken by the next', async () => {
     await world.configure({
@@ -116,5 +116,5 @@ describe('several runs on one cluster at once', () => {
     await untilSql(server, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'holdfast%'", '0');
     await server.psql('postgres', `DROP DATABASE ${plan?.facts.copyName ?? ''}`);
     await expectClean(world, server);
-  }, 90_000);
+  });
 });

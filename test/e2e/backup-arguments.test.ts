@@ -33,8 +33,8 @@ describe('a start by hand', () => {
     await world.addPostgres('main', { major: 15 });
     await world.configure({ policies: policiesFor('main') });
     await world.startWorker();
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   const failed = async (type: string, input?: string) => {
     count += 1;

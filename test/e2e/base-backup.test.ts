@@ -51,8 +51,8 @@ describe('a base backup', () => {
     worker = await world.startWorker();
     await startArchive(world);
     directory = join(world.repository, 'main', 'physical', await systemOf(server));
-  }, 120_000);
-  afterAll(() => stopArchiving({ world }), 60_000);
+  });
+  afterAll(() => stopArchiving({ world }));
 
   const configure = (keep: object) =>
     world.configure({
@@ -96,7 +96,7 @@ describe('a base backup', () => {
     expect(await evidenceOf(id)).toEqual([expect.stringMatching(/^verify-.*-passed\.json$/)]);
     const { stdout: listed } = await world.holdfast('backups', 'list');
     expect(listed).toContain(id);
-  }, 120_000);
+  });
 
   test('goes together with its log once its policy keeps newer ones, and never with more', async () => {
     const ids: string[] = [];
@@ -120,7 +120,7 @@ describe('a base backup', () => {
     const copy = await recoverTo(world, 'latest');
     expect(await copy.notes()).toBe('one,two,three');
     await copy.throwAway();
-  }, 240_000);
+  });
 
   test('that a verification finds damaged is told of and never used', async () => {
     await configure({});
@@ -146,10 +146,10 @@ describe('a base backup', () => {
     const copy = await recoverTo(world, 'latest');
     expect(await copy.notes()).toBe('one,two,three,four');
     expect(await copy.throwAway()).toMatchObject({ base: good });
-  }, 240_000);
+  });
 
   test('leaves nothing behind', async () => {
     await world.client.workflow.getHandle('wal/main').cancel();
     await expectClean(world, server);
-  }, 60_000);
+  });
 });

@@ -18,8 +18,8 @@ describe('a restore by hand, from Temporal alone', () => {
     await createLedger(server, 'gatus');
     await world.startWorker();
     await run('backup', 'backup/first', '{"policy":"daily"}');
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
   let lastId = '';
   beforeEach(() => {
     lastId = `restore/by-hand-${String(Math.random()).slice(2)}`;
@@ -166,7 +166,7 @@ describe('a restore by hand, from Temporal alone', () => {
     expect(await signal(id, 'release', '{"by":"alice","reason":"the application is well"}')).toMatchObject({ code: 0 });
     expect(await handle(id).result()).toMatchObject({ outcome: 'released', database: 'gatus' });
     await expectClean(world, server);
-  }, 120_000);
+  });
 
   test('a flood of refused messages keeps the newest fifty and the run alive', async () => {
     const id = lastId;
@@ -183,5 +183,5 @@ describe('a restore by hand, from Temporal alone', () => {
     await expect(handle(id).result()).rejects.toMatchObject({ cause: { type: 'Rejected' } });
     expect(await rowsOf(server, 'gatus')).toBe(1000);
     await expectClean(world, server);
-  }, 60_000);
+  });
 });

@@ -38,8 +38,8 @@ describe('a restore that is cancelled or terminated from outside', () => {
     await world.startWorker({ args: ['--site', 'waiting'], failpoints: 'swap:closed=wait' });
     await backUp(world);
     for (const name of ['gatus', 'app', 'vault']) await damageLedger(server, name);
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   test('cancelled while rows are loaded, it leaves no process, no session and no copy', async () => {
     const untouched = await traces(server, 'gatus');
@@ -51,7 +51,7 @@ describe('a restore that is cancelled or terminated from outside', () => {
     await expectClean(world, server);
     await letGo();
     expect(await traces(server, 'gatus')).toBe(untouched);
-  }, 90_000);
+  });
 
   test('cancelled while it waits for a decision, it drops its copy', async () => {
     const untouched = await traces(server, 'gatus');
@@ -61,7 +61,7 @@ describe('a restore that is cancelled or terminated from outside', () => {
     expect(await failureOf(run)).toMatchObject({ type: 'CancelledFailure' });
     expect(await traces(server, 'gatus')).toBe(untouched);
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('cancelled in the middle of the swap, it opens the live database again, as it was', async () => {
     const untouched = await traces(server, 'gatus');
@@ -72,7 +72,7 @@ describe('a restore that is cancelled or terminated from outside', () => {
     expect(await failureOf(run)).toMatchObject({ type: 'CancelledFailure' });
     expect(await traces(server, 'gatus')).toBe(untouched);
     await expectClean(world, server);
-  }, 90_000);
+  });
 
   test('cancelled while the worker that swapped is dead, another opens the live database again', async () => {
     const untouched = await traces(server, 'app');
@@ -86,7 +86,7 @@ describe('a restore that is cancelled or terminated from outside', () => {
     expect(await failureOf(run)).toMatchObject({ type: 'CancelledFailure' });
     expect(await traces(server, 'app')).toBe(untouched);
     await expectClean(world, server);
-  }, 120_000);
+  });
 
   test('cancelled after the swap, it changes nothing more, and its record names what was put aside', async () => {
     const run = await start(world, 'restore', { cluster: 'main', database: 'vault' });
@@ -99,7 +99,7 @@ describe('a restore that is cancelled or terminated from outside', () => {
     await expectClean(world, server, [oldName]);
     expect(await contents(server, 'vault')).toBe(restored);
     await server.psql('postgres', `DROP DATABASE ${oldName}`);
-  }, 60_000);
+  });
 
   test('terminated while rows are loaded, no process is left, and the next restore names the copy and takes over', async () => {
     const untouched = await traces(server, 'gatus');
@@ -129,7 +129,7 @@ describe('a restore that is cancelled or terminated from outside', () => {
     await server.psql('postgres', 'SELECT 1');
     const leases = await world.client.workflow.getHandle('cluster/main').query<unknown[]>('holders');
     expect(leases.length).toBeLessThanOrEqual(1);
-  }, 120_000);
+  });
 
   test('terminated in the middle of the swap, its worker hears of it and opens the live database again', async () => {
     const untouched = await traces(server, 'app');
@@ -144,5 +144,5 @@ describe('a restore that is cancelled or terminated from outside', () => {
     await world.startWorker({ args: ['--site', 'waiting'] });
     const copies = "SELECT datname FROM pg_database WHERE datname LIKE 'app_new_%'";
     await server.psql('postgres', `DROP DATABASE ${(await server.psql('postgres', copies)).trim()}`);
-  }, 90_000);
+  });
 });

@@ -53,8 +53,8 @@ describe('an archive that is damaged', () => {
     }
     directory = join(await walDirectoryOf(world, server), '00000001');
     await archive.cancel();
-  }, 240_000);
-  afterAll(() => stopArchiving({ world }), 60_000);
+  });
+  afterAll(() => stopArchiving({ world }));
 
   /** The whole archive can be recovered, which every test leaves so. */
   beforeEach(async () => {
@@ -96,7 +96,7 @@ describe('an archive that is damaged', () => {
     ]);
     expect(await copy.notes()).toBe('after the full one,after its first,after its second,a,b,c,d');
     await copy.throwAway();
-  }, 120_000);
+  });
 
   test('a segment that is missing is named before anything is touched', async () => {
     const [, missing] = segments;
@@ -104,7 +104,7 @@ describe('an archive that is damaged', () => {
     const refusal = await refusalOf('latest').finally(() => rename(aside(fileOf(missing)), fileOf(missing)));
     expect(refusal).toMatchObject({ type: 'PlanHopeless', steps: 'resolve, plan' });
     expect(refusal.message).toContain(`${missing ?? ''} is missing`);
-  }, 60_000);
+  });
 
   test('a segment that is cut off is named, and the copy is thrown away', async () => {
     const file = fileOf(segments[1]);
@@ -115,7 +115,7 @@ describe('an archive that is damaged', () => {
     );
     expect(refusal.type).toBe('ObjectDamaged');
     expect(refusal.message).toContain(segments[1]);
-  }, 120_000);
+  });
 
   test('a segment that is another one is named, and the copy is thrown away', async () => {
     const file = fileOf(segments[1]);
@@ -126,7 +126,7 @@ describe('an archive that is damaged', () => {
     );
     expect(refusal.type).toBe('ObjectDamaged');
     expect(refusal.message).toContain(segments[1]);
-  }, 120_000);
+  });
 
   test('an increment whose chain has lost its middle is refused, and what is whole is used', async () => {
     const lost = await baseDirectory(bases[1]);
@@ -141,7 +141,7 @@ describe('an archive that is damaged', () => {
     } finally {
       await rename(aside(lost), lost);
     }
-  }, 120_000);
+  });
 
   test('a base backup that is cut off is named, and the copy is thrown away', async () => {
     const base = await baseDirectory(bases[1]);
@@ -154,7 +154,7 @@ describe('an archive that is damaged', () => {
     );
     expect(refusal.type).toBe('ObjectDamaged');
     expect(refusal.message).toContain(bases[1]);
-  }, 120_000);
+  });
 
   test('leaves nothing behind', () => expectClean(world, server), 60_000);
 });

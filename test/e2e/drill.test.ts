@@ -66,11 +66,11 @@ describe('a restore drill', () => {
     await server.psql('postgres', `CREATE TABLESPACE fast LOCATION '${fast}'`);
     await server.psql('app', 'CREATE TABLE quick (id int PRIMARY KEY) TABLESPACE fast; INSERT INTO quick VALUES (1)');
     await world.startWorker({ args: ['--instances', instances, '--site', 'main'] });
-  }, 120_000);
+  });
   afterAll(async () => {
     await world.stop();
     await rm(scratch, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   /** However it ended: no directory, no process of a drill; the live server as it was. */
   afterEach(async () => {
@@ -81,7 +81,7 @@ describe('a restore drill', () => {
     expect((await readdir(archive)).filter((name) => !/^[0-9A-F]{24}(\.[0-9A-F]{8}\.backup)?$/.test(name))).toEqual([]);
     expect(await readdir(fast)).toHaveLength(1);
     await expectClean(world, server, [], ['walled']);
-  }, 60_000);
+  });
 
   const evidenceOf = async (cluster: string, id: string): Promise<DrillEvidence[]> => {
     const directory = join(world.repository, cluster, 'evidence', id);
@@ -114,7 +114,7 @@ describe('a restore drill', () => {
     expect(evidence).toMatchObject({ ...result, version: 1, kind: 'drill', policy: 'daily', cluster: 'main' });
     const { stdout, code } = await world.holdfast('backups', 'show', id, '--cluster', 'main');
     expect({ code, passed: /drill\D*passed/i.test(stdout) }).toEqual({ code: 0, passed: true });
-  }, 120_000);
+  });
 
   test('with a wrong expectation fails by name, and leaves that as evidence too', async () => {
     const { id } = await backUp(world, 'archives');
@@ -127,7 +127,7 @@ describe('a restore drill', () => {
     const evidence = await evidenceOf('main', id);
     expect(evidence.map(({ outcome }) => outcome)).toEqual(['failed', 'failed']);
     expect(evidence[0]?.checks.filter(({ outcome }) => outcome === 'failed')).toHaveLength(1);
-  }, 120_000);
+  });
 
   test('of a backup that was damaged since shows it', async () => {
     const { id } = await backUp(world, 'damaged');
@@ -138,14 +138,14 @@ describe('a restore drill', () => {
     const failure = await failureOf(await start(world, 'drill', { policy: 'damaged' }));
     expect(failure.type).toBe('DrillFailed');
     expect((await evidenceOf('main', id)).map(({ outcome }) => outcome)).toEqual(['failed']);
-  }, 120_000);
+  });
 
   test('that could not be made says why, and nothing of any backup', async () => {
     const failure = await failureOf(await start(world, 'drill', { policy: 'none' }));
     expect(failure.type).toBe('NoSuchBackup');
     const unknown = await failureOf(await start(world, 'drill', { polcy: 'daily' }));
     expect(unknown.message).toContain('{"policy":"jigga-daily"}');
-  }, 60_000);
+  });
 
   test('of a base backup that holds its own WAL comes up where that ends', async () => {
     const { id } = await backUp(world, 'base');
@@ -161,7 +161,7 @@ describe('a restore drill', () => {
     expect(result.dataAgeSeconds).toBeGreaterThanOrEqual(0);
     expect(result.restoreSeconds).toBeGreaterThan(0);
     expect(await evidenceOf('main', id)).toMatchObject([{ outcome: 'passed', reached: { verdict: 'as asked' } }]);
-  }, 120_000);
+  });
 
   test('of a base backup with an archive replays what came after it', async () => {
     const archiving = await start(world, 'archiveWal', { cluster: 'walled' }, 'wal/walled');
@@ -175,7 +175,7 @@ describe('a restore drill', () => {
     expect(evidence?.reached).toMatchObject({ stoppedBy: 'archive', verdict: 'as asked' });
     await archiving.cancel();
     await archiving.result().catch(() => undefined);
-  }, 180_000);
+  });
 
   test('whose worker is killed while the copy runs is made again, and nothing of the first stays', async () => {
     const args = ['--instances', instances, '--site', 'doomed'];
@@ -189,7 +189,7 @@ describe('a restore drill', () => {
     expect(await drill.result()).toMatchObject({ backup: id, outcome: 'passed' });
     expect(await evidenceOf('doomed', id)).toHaveLength(1);
     await rescuer.end();
-  }, 180_000);
+  });
 
   test('whose worker is frozen while the copy runs is made again, and what wakes up harms nothing', async () => {
     const args = ['--instances', instances, '--site', 'frozen'];
@@ -204,7 +204,7 @@ describe('a restore drill', () => {
     await frozen.end();
     expect((await evidenceOf('frozen', id)).map(({ outcome }) => outcome)).toEqual(['passed']);
     await rescuer.end();
-  }, 180_000);
+  });
 
   test('that is cancelled while the copy runs takes it away', async () => {
     const args = ['--instances', instances, '--site', 'waiting'];
@@ -216,7 +216,7 @@ describe('a restore drill', () => {
     await expect(drill.result()).rejects.toThrow();
     while ((await readdir(instances)).length > 0) await sleep(100);
     await worker.end();
-  }, 180_000);
+  });
 });
 
 /** Servers that run below a directory. */

@@ -21,11 +21,11 @@ describe('a failover', () => {
     await note(server, 'before');
     await untilArchived(world, server);
     standby = await makeStandby(server);
-  }, 180_000);
+  });
   afterAll(async () => {
     await standby.stop();
     await stopArchiving({ world });
-  }, 60_000);
+  });
 
   const promoted = () => ({ ...server, port: standby.port, psql: (_: string, sql: string) => standby.psql(sql) });
 
@@ -48,7 +48,7 @@ describe('a failover', () => {
     await left.throwAway();
     const { code, stdout } = await world.holdfast('window', 'main');
     expect({ code, isSaid: stdout.includes('timeline 2') }).toEqual({ code: 0, isSaid: true });
-  }, 180_000);
+  });
 
   test('is no reason for another base backup, and the next one is of the new timeline', async () => {
     expect((await backUp(world, 'base')).status).toBe('complete');
@@ -59,5 +59,5 @@ describe('a failover', () => {
     await copy.throwAway();
     await world.client.workflow.getHandle('wal/main').cancel();
     await expectClean(world, promoted());
-  }, 120_000);
+  });
 });

@@ -61,11 +61,11 @@ describe('dumps that something else left', () => {
     await createSample(server);
     await world.startWorker({ environment: { SPARE_PASSWORD: spare.password } });
     await leaveDump(server, place('postgres-backup-20251030-020000.sql.gz'), 'pg_dumpall | gzip');
-  }, 180_000);
+  });
   afterAll(async () => {
     await spare.stop('immediate');
     await world.stop();
-  }, 60_000);
+  });
 
   test('are listed apart, surveyed, and never the latest nor pruned until they are adopted', async () => {
     const listed = await world.holdfast('backups', 'list');
@@ -80,7 +80,7 @@ describe('dumps that something else left', () => {
     expect(byName.hint).toContain('foreign');
     await (await start(world, 'prune', { policy: 'daily' })).result();
     expect(existsSync(place('postgres-backup-20251030-020000.sql.gz'))).toBe(true);
-  }, 90_000);
+  });
 
   test('become backups when they are adopted: latest, verified, restored one by one and swapped in', async () => {
     const run = await adopt('postgres-backup-20251030-020000');
@@ -102,7 +102,7 @@ describe('dumps that something else left', () => {
     await restored.signal('release', { by: 'alice', reason: 'well' });
     await restored.result();
     await expectClean(world, server);
-  }, 120_000);
+  });
 
   test('fill an empty cluster, also a newer one', async () => {
     const run = await restore({ onto: 'spare', backup: 'postgres-backup-20251030-020000' });
@@ -110,7 +110,7 @@ describe('dumps that something else left', () => {
     expect(await spare.psql('app', 'SELECT count(*) FROM app.results')).toBe(
       await server.psql('app', 'SELECT count(*) FROM app.results'),
     );
-  }, 120_000);
+  });
 
   test.each([
     ['plain.sql', 'pg_dump gatus'],
@@ -140,7 +140,6 @@ describe('dumps that something else left', () => {
       await expectClean(world, server);
       await rm(place(name), { recursive: true });
     },
-    120_000,
   );
 
   test('that are cut off, damaged, or still being written are refused', async () => {
@@ -162,7 +161,7 @@ describe('dumps that something else left', () => {
       expect(existsSync(place(`${name.split('.')[0] ?? ''}.manifest.json`))).toBe(false);
     }
     await expectClean(world, server);
-  }, 120_000);
+  });
 
   test('that hold more than a dump are refused by line and database, and nothing of them runs', async () => {
     const evidence = join(world.directory, 'it-ran');
@@ -197,7 +196,7 @@ describe('dumps that something else left', () => {
     await allowed.signal('reject', { by: 'alice', reason: 'a test', plan: progress.planDigest?.slice(0, 12) });
     expect(await failureOf(allowed)).toMatchObject({ type: 'Rejected' });
     await expectClean(world, server);
-  }, 180_000);
+  });
 
   test('that are changed between the survey and the restore do not reach psql unread', async () => {
     const evidence = join(world.directory, 'it-ran-later');
@@ -211,7 +210,7 @@ describe('dumps that something else left', () => {
     expect((await failureOf(run)).type).toMatch(/DumpRefused|ObjectDamaged/);
     expect(existsSync(evidence)).toBe(false);
     await expectClean(world, server);
-  }, 90_000);
+  });
 
   test('are pruned like any other backup once they are adopted, also where a prune was cut short', async () => {
     await leaveDump(server, place('left/left-20250101-000000'), 'pg_dump -Fd -f "$FILE" app');
@@ -230,12 +229,12 @@ describe('dumps that something else left', () => {
       'left-20250102-000000.sql',
       'notes.tombstone.json',
     ]);
-  }, 120_000);
+  });
 
   test('count for the policy from then on', async () => {
     const { id } = await backUp(world);
     const { stdout } = await world.holdfast('prune', 'daily', '--dry-run');
     expect(stdout).toContain(id);
     expect(stdout).toContain('postgres-backup-20251030-020000');
-  }, 60_000);
+  });
 });

@@ -19,11 +19,11 @@ describe('a target that is full', () => {
     await backUp(world, 'base');
     // Room for the bytes, as the plan sees it, and none for so many files.
     full = mountTmpfs('size=1g,nr_inodes=300,mode=755');
-  }, 120_000);
+  });
   afterAll(async () => {
     await stopArchiving({ world });
     full.close();
-  }, 60_000);
+  });
 
   test('fails the recovery with StoreFull, and nothing is left in it', async () => {
     const directory = join(full.directory, 'copy');
@@ -31,7 +31,7 @@ describe('a target that is full', () => {
     expect(failure).toMatchObject({ type: 'StoreFull', message: expect.stringContaining(directory) as unknown });
     expect(await readdir(full.directory)).toEqual([]);
     expect(await leftOfRecoveries(world)).toEqual([]);
-  }, 120_000);
+  });
 
   test('is refused before anything is written where the bytes have no room', async () => {
     full.remount('size=1m,nr_inodes=100000');
@@ -39,7 +39,7 @@ describe('a target that is full', () => {
     const failure = await failureOf(await recover(world, 'immediate', { beside: { directory } }));
     expect(failure).toMatchObject({ type: 'PlanHopeless', message: expect.stringContaining('are free') as unknown });
     expect(await readdir(full.directory)).toEqual([]);
-  }, 60_000);
+  });
 
   test('takes the same recovery once there is room', async () => {
     full.remount('size=1g,nr_inodes=100000');
@@ -48,5 +48,5 @@ describe('a target that is full', () => {
     await copy.throwAway();
     expect(await readdir(full.directory)).toEqual([]);
     await expectClean(world, server);
-  }, 120_000);
+  });
 });

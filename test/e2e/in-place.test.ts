@@ -61,13 +61,13 @@ describe('a recovery in the place of a cluster', () => {
     first = await note(server, 'first');
     await note(server, 'second');
     await untilArchived(world, server);
-  }, 180_000);
+  });
   afterAll(async () => {
     // By now it is pg_ctl's, not this process's.
     const [file, ...args] = pgCtl('-m', 'immediate', 'stop');
     await run(file, args, { cwd: '/' }).catch(() => undefined);
     await stopArchiving({ world });
-  }, 60_000);
+  });
 
   const notes = () => server.psql('postgres', "SELECT string_agg(text, ',') FROM notes");
   const startedAt = () => server.psql('postgres', 'SELECT pg_postmaster_start_time()');
@@ -105,7 +105,7 @@ describe('a recovery in the place of a cluster', () => {
     expect((await failureOf(handle)).type).toBe('Rejected');
     expect(await startedAt()).toBe(before);
     expect(await asides()).toEqual([]);
-  }, 60_000);
+  });
 
   test('that is thrown away brings the old state back', async () => {
     const copy = await recovered();
@@ -114,7 +114,7 @@ describe('a recovery in the place of a cluster', () => {
     expect(await copy.throwAway()).toMatchObject({ outcome: 'thrown away', directory: server.dataDir });
     expect(await notes()).toBe('first,second');
     expect(await asides()).toEqual([]);
-  }, 180_000);
+  });
 
   test('that is promoted and released is the cluster from then on, and is archived on', async () => {
     const copy = await promoted();
@@ -127,7 +127,7 @@ describe('a recovery in the place of a cluster', () => {
     const beside = await recoverTo(world, 'latest');
     expect(await beside.notes()).toBe('first,new');
     await beside.throwAway();
-  }, 180_000);
+  });
 
   test('that is promoted and undone brings the old state back, which is archived on', async () => {
     const copy = await promoted();
@@ -149,5 +149,5 @@ describe('a recovery in the place of a cluster', () => {
     await beside.throwAway();
     await world.client.workflow.getHandle('wal/main').cancel();
     await expectClean(world, server);
-  }, 180_000);
+  });
 });

@@ -44,11 +44,11 @@ describe('a backup that is interrupted in the middle of its bytes', () => {
     await createLedger(server, 'app', { rows: 5000 });
     await createLedger(server, 'held', { rows: 10 });
     await serve('main');
-  }, 120_000);
+  });
   afterAll(async () => {
     await world.stop();
     await rm(state, { recursive: true });
-  }, 60_000);
+  });
 
   test('by a worker that is told to stop is handed over, and none of its tries is spent', async () => {
     const stopping = await serve('handed', '--grace', '1s');
@@ -62,7 +62,7 @@ describe('a backup that is interrupted in the middle of its bytes', () => {
     expect(await pausesOf(run)).toBe(0);
     expect(await oneOf('handed')).toHaveLength(1);
     await expectClean(world, server);
-  }, 90_000);
+  });
 
   test('by a worker that freezes is taken over, and the frozen one, when it wakes, adds nothing', async () => {
     const frozen = await serve('frozen');
@@ -78,7 +78,7 @@ describe('a backup that is interrupted in the middle of its bytes', () => {
     await backUp(world, 'frozen');
     expect(await oneOf('frozen')).toHaveLength(2);
     await expectClean(world, server);
-  }, 120_000);
+  });
 
   test('by a restart of Temporal ends as if nothing had been', async () => {
     await serve('forgetful');
@@ -88,7 +88,7 @@ describe('a backup that is interrupted in the middle of its bytes', () => {
     expect(await run.result()).toMatchObject({ status: 'complete' });
     expect(await oneOf('forgetful')).toHaveLength(1);
     await expectClean(world, server);
-  }, 120_000);
+  });
 
   test('by a cancellation leaves no process, nothing to see and no lease', async () => {
     const run = await begin('main');
@@ -97,7 +97,7 @@ describe('a backup that is interrupted in the middle of its bytes', () => {
     await expectClean(world, server);
     await letGo();
     expect(await oneOf('main')).toEqual([]);
-  }, 60_000);
+  });
 
   test('by being terminated leaves no process and nothing to see, and its lease falls to the next who asks', async () => {
     const run = await begin('main');
@@ -108,5 +108,5 @@ describe('a backup that is interrupted in the middle of its bytes', () => {
     expect(await oneOf('main')).toEqual([]);
     await backUp(world, 'main');
     await expectClean(world, server);
-  }, 60_000);
+  });
 });

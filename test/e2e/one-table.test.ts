@@ -40,8 +40,8 @@ describe('one table out of a backup', () => {
     for (const policy of ['whole', 'custom', 'directory']) backups[policy] = (await backUp(world, policy)).id;
     await leaveDump(server, join(world.repository, 'left/left-by-cron.sql.gz'), 'pg_dumpall | gzip');
     backups['old'] = 'left-by-cron';
-  }, 180_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   test.each(['whole', 'custom', 'directory', 'old'])(
     'goes into a new schema of the live database, which is otherwise untouched: backup %s',
@@ -73,31 +73,26 @@ describe('one table out of a backup', () => {
       await server.psql('app', `DROP SCHEMA ${schema} CASCADE`);
       await expectClean(world, server);
     },
-    120_000,
   );
 
-  test.each(['whole', 'custom'])(
-    'takes its partitions along: backup %s',
-    async (policy) => {
-      const run = await start(world, 'restore', {
-        cluster: 'main',
-        backup: backups[policy],
-        database: 'app',
-        tables: ['app.parted'],
-        intoSchema: 'parts',
-      });
-      expect(((await run.result()) as RestoreResult).done.join('\n')).toMatch(/999 rows/);
-      const rows = (schema: string) =>
-        server.psql(
-          'app',
-          `SELECT tableoid::regclass::text ~ 'us', count(*) FROM ${schema}.parted GROUP BY 1 ORDER BY 1`,
-        );
-      expect(await rows('parts')).toBe(await rows('app'));
-      await server.psql('app', 'DROP SCHEMA parts CASCADE');
-      await expectClean(world, server);
-    },
-    90_000,
-  );
+  test.each(['whole', 'custom'])('takes its partitions along: backup %s', async (policy) => {
+    const run = await start(world, 'restore', {
+      cluster: 'main',
+      backup: backups[policy],
+      database: 'app',
+      tables: ['app.parted'],
+      intoSchema: 'parts',
+    });
+    expect(((await run.result()) as RestoreResult).done.join('\n')).toMatch(/999 rows/);
+    const rows = (schema: string) =>
+      server.psql(
+        'app',
+        `SELECT tableoid::regclass::text ~ 'us', count(*) FROM ${schema}.parted GROUP BY 1 ORDER BY 1`,
+      );
+    expect(await rows('parts')).toBe(await rows('app'));
+    await server.psql('app', 'DROP SCHEMA parts CASCADE');
+    await expectClean(world, server);
+  });
 
   test('goes into a new database, with every definition and its own rows alone', async () => {
     const run = await start(world, 'restore', {
@@ -112,7 +107,7 @@ describe('one table out of a backup', () => {
     expect((await server.psql('looked_at', 'SELECT count(*) FROM app.endpoints')).trim()).toBe('0');
     await server.psql('postgres', 'DROP DATABASE looked_at');
     await expectClean(world, server);
-  }, 90_000);
+  });
 
   test('comes back with its whole schema', async () => {
     const run = await start(world, 'restore', {
@@ -129,7 +124,7 @@ describe('one table out of a backup', () => {
     );
     await server.psql('app', 'DROP SCHEMA before CASCADE');
     await expectClean(world, server);
-  }, 90_000);
+  });
 
   test('that the backup does not have, or a schema that is taken, ends before anything is made', async () => {
     const wrong = { cluster: 'main', backup: backups['whole'], database: 'app', intoSchema: 'rescued' };
@@ -139,7 +134,7 @@ describe('one table out of a backup', () => {
     const taken = { ...wrong, tables: ['app.results'], intoSchema: 'app' };
     expect(await failureOf(await start(world, 'restore', taken))).toMatchObject({ type: 'PlanHopeless' });
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('is committed once, though the worker that puts it into the schema dies right after', async () => {
     await world.configure({
@@ -170,7 +165,7 @@ describe('one table out of a backup', () => {
     await run.result();
     expect(await results('rescued')).toBe(await results('app'));
     await expectClean(world, server);
-  }, 120_000);
+  });
 });
 
 /** Everything that a restore beside must not touch. */

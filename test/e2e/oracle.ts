@@ -20,7 +20,7 @@ export interface Remains {
   readonly leases: readonly string[];
 }
 
-const patienceMs = 20_000;
+const patienceMs = 120_000;
 const nothing: Remains = { files: [], sessions: [], databases: [], closed: [], processes: [], leases: [] };
 
 /**

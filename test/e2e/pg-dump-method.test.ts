@@ -41,11 +41,11 @@ describe.each<[PostgresMajor, 'custom' | 'directory', 'gzip' | 'zstd']>([
       args: ['--scratch', join(world.directory, 'scratch')],
       environment: { SPARE_PASSWORD: spare.password },
     });
-  }, 120_000);
+  });
   afterAll(async () => {
     await spare.stop('immediate');
     await world.stop();
-  }, 60_000);
+  });
 
   test('makes an archive for each database and the globals, keeps the last, and verifies', async () => {
     const first = await backUp(world);
@@ -63,7 +63,7 @@ describe.each<[PostgresMajor, 'custom' | 'directory', 'gzip' | 'zstd']>([
     expect((await world.holdfast('backups', 'verify', id)).stdout).toContain('passed');
     await expectClean(world, server);
     expect(await readdir(join(world.directory, 'scratch')).catch(() => [])).toEqual([]);
-  }, 90_000);
+  });
 
   test('gives one database back, swapped in', async () => {
     const before = await fingerprint(server, 'gatus');
@@ -75,7 +75,7 @@ describe.each<[PostgresMajor, 'custom' | 'directory', 'gzip' | 'zstd']>([
     await restore.signal('release', { by: 'alice', reason: 'well' });
     await restore.result();
     await expectClean(world, server);
-  }, 90_000);
+  });
 
   test('fills an empty cluster with everything', async () => {
     const restore = await start(world, 'restore', { cluster: 'main', onto: 'spare' });
@@ -84,7 +84,7 @@ describe.each<[PostgresMajor, 'custom' | 'directory', 'gzip' | 'zstd']>([
     expect(await restore.result()).toMatchObject({ outcome: 'restored' });
     for (const name of databases) expect(await fingerprint(spare, name)).toBe(await fingerprint(server, name));
     expect(await readdir(join(world.directory, 'scratch')).catch(() => [])).toEqual([]);
-  }, 90_000);
+  });
 
   test('is restored by stock tools alone', async () => {
     const other = await startPostgres({ major });
@@ -111,7 +111,7 @@ describe.each<[PostgresMajor, 'custom' | 'directory', 'gzip' | 'zstd']>([
     } finally {
       await other.stop('immediate');
     }
-  }, 90_000);
+  });
 
   test('whose worker dies between two files leaves one backup, made by the next', async () => {
     const args = ['--site', 'doomed', '--scratch', join(world.directory, 'doomed')];
@@ -124,5 +124,5 @@ describe.each<[PostgresMajor, 'custom' | 'directory', 'gzip' | 'zstd']>([
     expect(names.filter((name) => name.endsWith('.manifest.json'))).toHaveLength(1);
     expect(names).toHaveLength(7);
     await expectClean(world, server);
-  }, 120_000);
+  });
 });

@@ -48,13 +48,13 @@ describe('the plan of a restore', () => {
     await backUp(world);
     whole = await contents(server, 'gatus');
     await damageLedger(server, 'gatus');
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   test('is hopeless where the name to restore into is taken', async () => {
     const { message } = await hopeless({ database: 'gatus', into: 'app' }, server);
     expect(message).toContain("database 'app' exists already");
-  }, 60_000);
+  });
 
   test('is hopeless where the target lacks a role, unless it is to be made', async () => {
     const { message, hint } = await hopeless({ database: 'gatus', onto: 'newer' }, newer);
@@ -66,7 +66,7 @@ describe('the plan of a restore', () => {
     expect(await contents(newer, 'gatus')).toBe(whole);
     expect(await newer.psql('postgres', "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'gatus'")).toBe('f');
     await expectClean(world, newer);
-  }, 60_000);
+  });
 
   test('onto a newer cluster that has the database swaps there, and touches nothing at the source', async () => {
     const untouched = await traces(server, 'gatus');
@@ -79,7 +79,7 @@ describe('the plan of a restore', () => {
     await run.result();
     expect(await traces(server, 'gatus')).toBe(untouched);
     await expectClean(world, newer);
-  }, 60_000);
+  });
 
   test('under another name makes that database with the owner and settings of the backup, and asks nobody', async () => {
     const untouched = await traces(server, 'gatus');
@@ -90,7 +90,7 @@ describe('the plan of a restore', () => {
     expect(await traces(server, 'gatus')).toBe(untouched);
     await expectClean(world, server);
     await server.psql('postgres', 'DROP DATABASE gatus_before');
-  }, 60_000);
+  });
 
   test('takes owner, privileges, settings and comment from the live database, or from the backup if told so', async () => {
     await server.psql('postgres', "ALTER DATABASE app SET work_mem = '32MB'; COMMENT ON DATABASE app IS 'changed'");
@@ -112,13 +112,13 @@ describe('the plan of a restore', () => {
       await run.result();
     }
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('of a whole cluster is hopeless where the target is not empty, and says what it holds', async () => {
     const { message } = await hopeless({ onto: 'newer' }, newer);
     expect(message).toContain('the target is not empty');
     expect(message).toContain("'gatus'");
-  }, 60_000);
+  });
 
   test('of a whole cluster fills roles and databases that were made beforehand, after an approval', async () => {
     await bare.psql('postgres', "CREATE ROLE gatus LOGIN PASSWORD 'of the operator'");
@@ -135,7 +135,7 @@ describe('the plan of a restore', () => {
     expect(await contents(bare, 'gatus')).toBe(whole);
     expect(await rowsOf(bare, 'app')).toBe(1000);
     await expectClean(world, bare);
-  }, 90_000);
+  });
 
   test('from a file that is cut short or has one bit flipped ends without a swap, and names what is damaged', async () => {
     const untouched = await traces(server, 'gatus');
@@ -160,7 +160,7 @@ describe('the plan of a restore', () => {
       expect(await traces(server, 'gatus')).toBe(untouched);
       await writeFile(path, good);
     }
-  }, 90_000);
+  });
 
   test('with gate start asks before anything is made', async () => {
     const before = await databases(server);
@@ -178,5 +178,5 @@ describe('the plan of a restore', () => {
     await run.signal('release', { by: 'alice', reason: 'enough' });
     await run.result();
     await expectClean(world, server);
-  }, 60_000);
+  });
 });

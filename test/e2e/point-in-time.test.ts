@@ -39,8 +39,8 @@ describe.each<PostgresMajor>([15, 17])('recovery to a point in time on PostgreSQ
     second = await note(server, 'second');
     await note(server, 'third');
     await untilArchived(world, server);
-  }, 180_000);
-  afterAll(() => stopArchiving({ world }), 60_000);
+  });
+  afterAll(() => stopArchiving({ world }));
 
   const targets: readonly [what: string, target: () => object | string, expected: string][] = [
     ['a time between two transactions', () => ({ time: first.at }), 'first'],
@@ -52,18 +52,14 @@ describe.each<PostgresMajor>([15, 17])('recovery to a point in time on PostgreSQ
     ['the end of the archive', () => 'latest', 'first,second,third'],
   ];
 
-  test.each(targets)(
-    'to %s brings back exactly what was there',
-    async (_, target, expected) => {
-      const copy = await recoverTo(world, target());
-      expect(await copy.notes()).toBe(expected);
-      expect(await copy.ask('SELECT pg_is_in_recovery()')).toBe('t');
-      expect(await copy.ask('SHOW archive_mode')).toBe('off');
-      expect(await copy.throwAway()).toMatchObject({ outcome: 'thrown away', base });
-      expect(await leftOfRecoveries(world)).toEqual([]);
-    },
-    120_000,
-  );
+  test.each(targets)('to %s brings back exactly what was there', async (_, target, expected) => {
+    const copy = await recoverTo(world, target());
+    expect(await copy.notes()).toBe(expected);
+    expect(await copy.ask('SELECT pg_is_in_recovery()')).toBe('t');
+    expect(await copy.ask('SHOW archive_mode')).toBe('off');
+    expect(await copy.throwAway()).toMatchObject({ outcome: 'thrown away', base });
+    expect(await leftOfRecoveries(world)).toEqual([]);
+  });
 
   test('goes on to later targets, is promoted, and takes writes that its source never sees', async () => {
     const copy = await recoverTo(world, { lsn: first.lsn });
@@ -87,7 +83,7 @@ describe.each<PostgresMajor>([15, 17])('recovery to a point in time on PostgreSQ
     expect(await copy.ask("INSERT INTO notes VALUES ('mine') RETURNING text")).toBe('mine');
     expect(await server.psql('postgres', "SELECT count(*) FROM notes WHERE text = 'mine'")).toBe('0');
     await stopInstance(server, result.directory);
-  }, 120_000);
+  });
 
   test('is refused before the first and after the last possible moment, with what is possible', async () => {
     const notYet = await note(server, 'not archived');
@@ -109,7 +105,7 @@ describe.each<PostgresMajor>([15, 17])('recovery to a point in time on PostgreSQ
     expect(late?.message).toContain(`the time ${notYet.at} is after the last possible moment`);
     expect(high?.message).toContain(`the place ${notYet.lsn} is not archived`);
     expect(future?.message).toContain(`the time ${far} is in the future`);
-  }, 60_000);
+  });
 
   test('of one cluster goes on twice at once, each to its own target', async () => {
     const left = await leftOfRecoveries(world);
@@ -118,10 +114,10 @@ describe.each<PostgresMajor>([15, 17])('recovery to a point in time on PostgreSQ
     expect(await Promise.all(copies.map((copy) => copy.notes()))).toEqual(['first', 'first,second']);
     for (const copy of copies) expect((await copy.throwAway()).outcome).toBe('thrown away');
     expect(await leftOfRecoveries(world)).toEqual(left);
-  }, 120_000);
+  });
 
   test('leaves no lease, no session and nothing half-made behind', async () => {
     await world.client.workflow.getHandle('wal/main').cancel();
     await expectClean(world, server);
-  }, 60_000);
+  });
 });

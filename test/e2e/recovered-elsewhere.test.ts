@@ -54,11 +54,11 @@ describe('a recovery from S3 of a server with a tablespace', () => {
     const segment = await endSegment(server);
     const key = `main/wal/${await systemOf(server)}/${segment.slice(0, 8)}/${segment}.zst`;
     await until(async () => (await objectsIn(store)).includes(key));
-  }, 180_000);
+  });
   afterAll(async () => {
     await stopArchiving({ world });
     await rm(scratch, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   test('is refused unless the tablespace gets a directory of its own', async () => {
     const [without, same] = await Promise.all([
@@ -70,7 +70,7 @@ describe('a recovery from S3 of a server with a tablespace', () => {
     expect(same).toMatchObject({ type: 'PlanHopeless' });
     expect(same.message).toContain("where the live server's tablespace 'fast' lies");
     expect(await leftOfRecoveries(world)).toEqual([]);
-  }, 60_000);
+  });
 
   test('stops at its target, and what the copy drops stays in the source', async () => {
     const own = join(scratch, 'copy');
@@ -89,7 +89,7 @@ describe('a recovery from S3 of a server with a tablespace', () => {
     await server.restart();
     expect(await server.psql('postgres', 'SELECT sum(id) FROM quick')).toBe('500500');
     await stopInstance(server, directory);
-  }, 120_000);
+  });
 
   test('that is thrown away takes its own tablespace with it, and nothing else', async () => {
     const own = join(scratch, 'another');
@@ -101,5 +101,5 @@ describe('a recovery from S3 of a server with a tablespace', () => {
     await world.client.workflow.getHandle('wal/main').cancel();
     await expectClean(world, server);
     expect(await leftIn(store)).toEqual([]);
-  }, 120_000);
+  });
 });

@@ -26,8 +26,8 @@ describe('a repository in S3', () => {
     });
     await createSample(server);
     await world.startWorker();
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   test('holds a backup that is seen only when it is whole, verified, listed and shown', async () => {
     const { id } = await backUp(world);
@@ -40,7 +40,7 @@ describe('a repository in S3', () => {
     expect((await world.holdfast('backups', 'verify', id)).stdout).toContain('passed');
     expect(await leftIn(store)).toEqual([]);
     expect((await readdir(world.repository, { recursive: true })).filter((name) => name.includes('.sql'))).toEqual([]);
-  }, 60_000);
+  });
 
   test('is pruned by its policy, and by nothing else', async () => {
     await backUp(world, 'archives');
@@ -49,7 +49,7 @@ describe('a repository in S3', () => {
     const dumps = (await objectsIn(store)).filter((key) => key.endsWith('.sql.gz') && key.startsWith('main/logical/'));
     expect(dumps).toEqual(kept.slice(-2).map((id) => `main/logical/${id}.sql.gz`));
     expect((await objectsIn(store)).filter((key) => key.endsWith('.dump')).length).toBeGreaterThanOrEqual(3);
-  }, 120_000);
+  });
 
   test.each(['daily', 'archives'])(
     'gives one database back, beside the live one and swapped in, from a backup of policy %s',
@@ -66,7 +66,6 @@ describe('a repository in S3', () => {
       await expectClean(world, server);
       expect(await leftIn(store)).toEqual([]);
     },
-    120_000,
   );
 
   test('that refuses the keys fails the run with what to do, and takes the next backup once they are right', async () => {
@@ -81,7 +80,7 @@ describe('a repository in S3', () => {
     // The first worker goes on with the old keys and fails; the run tries again until the other one has it.
     await backUp(world).catch(() => backUp(world));
     expect(await leftIn(store)).toEqual([]);
-  }, 180_000);
+  });
 
   test('keeps no secret of the store in a log, an object or a history', async () => {
     const secret = store.secretAccessKey;
@@ -93,7 +92,7 @@ describe('a repository in S3', () => {
       const history = await world.client.workflow.getHandle(workflowId).fetchHistory();
       expect(Buffer.from(JSON.stringify(history)).includes(secret)).toBe(false);
     }
-  }, 60_000);
+  });
 });
 
 async function readLog(world: World, name: string): Promise<string> {

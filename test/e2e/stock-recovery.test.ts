@@ -35,8 +35,8 @@ describe('on the day that Holdfast can not be had', () => {
     ({ world, server } = await startArchiving({ major: 15 }));
     await world.startWorker();
     await startArchive(world);
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   test('what the README says recovers a base backup to a point in time', async () => {
     const { id } = await backUp(world, 'base');
@@ -87,5 +87,5 @@ describe('on the day that Holdfast can not be had', () => {
     } finally {
       await run('pg_ctl', ['-D', 'data', '-m', 'immediate', 'stop'], { cwd: home, env, ...identity });
     }
-  }, 120_000);
+  });
 });

@@ -37,11 +37,11 @@ describe('a repository that can’t take a backup', () => {
     await createLedger(server, 'app', { rows: 20_000 });
     await world.startWorker({ slots: 3 });
     for (const store of stores) first.set(store, (await backUp(world, store)).id);
-  }, 120_000);
+  });
   afterAll(async () => {
     for (const store of mounted.values()) store.close();
     await world.stop();
-  }, 60_000);
+  });
 
   test('fails the run with a type, the cause and a cure, and what was there before is untouched', async () => {
     const before = new Map<string, string[]>();
@@ -70,7 +70,7 @@ describe('a repository that can’t take a backup', () => {
     await writeFile(join(placeOf('unmounted'), 'holdfast.json'), marker);
     for (const store of stores) expect(await files(store)).toEqual(before.get(store));
     await expectClean(world, server);
-  }, 150_000);
+  });
 
   test('takes the next one once it is well again', async () => {
     for (const store of stores) {
@@ -79,5 +79,5 @@ describe('a repository that can’t take a backup', () => {
         expect(await world.holdfast('backups', 'verify', one, '--cluster', 'main')).toMatchObject({ code: 0 });
     }
     await expectClean(world, server);
-  }, 60_000);
+  });
 });

@@ -36,8 +36,8 @@ describe('the archive of a log', () => {
     worker = await world.startWorker();
     archive = await startArchive(world);
     await backUp(world, 'base');
-  }, 180_000);
-  afterAll(() => stopArchiving({ world }), 60_000);
+  });
+  afterAll(() => stopArchiving({ world }));
 
   /** Numbers of segments of 1 MiB on timeline 1. */
   const numbersArchived = async () =>
@@ -88,7 +88,7 @@ describe('the archive of a log', () => {
     await expectNothingLost();
     expect(holes(await numbersArchived())).toEqual([]);
     expect(await detailsOf(world, archive.workflowId)).not.toContain('NOT ARCHIVING');
-  }, 240_000);
+  });
 
   test('that the server no longer waited for has a gap, shows it, and answers it with a base backup', async () => {
     await worker.end();
@@ -120,7 +120,7 @@ describe('the archive of a log', () => {
     expect(stdout).toMatch(/gap +after .* segments missing/);
     await archive.cancel();
     await expectClean(world, server);
-  }, 240_000);
+  });
 
   /** The backup that nobody asked for. */
   async function untilAnswered(): Promise<WorkflowHandle> {

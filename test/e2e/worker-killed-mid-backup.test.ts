@@ -60,8 +60,8 @@ describe('a worker that is killed', () => {
     await createLedger(server, 'held', { rows: 10 });
     // Goes on living, so that there is always somebody to answer for the runs.
     await serve('main');
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   test('in the middle of a backup leaves it to another, which makes exactly one and leaves nothing over', async () => {
     const doomed = await Promise.all(Object.entries(deaths).map(([site, failpoint]) => doom(site, failpoint)));
@@ -87,7 +87,7 @@ describe('a worker that is killed', () => {
     await backUp(world, 'staged');
     expect(await backupsIn(world, directoryOf('staged'))).toHaveLength(2);
     await rescuer.end();
-  }, 150_000);
+  });
 
   test('in the middle of a prune leaves it to the next, which ends it and takes no other backup', async () => {
     const keeper = await serve(...pruneSites);
@@ -114,5 +114,5 @@ describe('a worker that is killed', () => {
       expect(left).toHaveLength(1);
     }
     await expectClean(world, server);
-  }, 150_000);
+  });
 });

@@ -45,8 +45,8 @@ describe('a worker that is killed in the middle of a base backup', () => {
     );
     // Goes on living, so that there is always somebody to answer for the runs.
     await serve('main');
-  }, 120_000);
-  afterAll(() => stopArchiving({ world }), 60_000);
+  });
+  afterAll(() => stopArchiving({ world }));
 
   const stagedIn = async (site: string) =>
     (await readdir(join(world.repository, site, 'physical'), { recursive: true }).catch(() => [])).filter((path) =>
@@ -75,5 +75,5 @@ describe('a worker that is killed in the middle of a base backup', () => {
       expect(await world.holdfast('backups', 'verify', ids[0] ?? '', '--cluster', site)).toMatchObject({ code: 0 });
     }
     await expectClean(world, server);
-  }, 300_000);
+  });
 });

@@ -26,8 +26,8 @@ describe('a worker', () => {
       ),
     });
     worker = await world.startWorker();
-  }, 120_000);
-  afterAll(() => world.stop(), 60_000);
+  });
+  afterAll(() => world.stop());
 
   test('tells of its health, its readiness and its work, and logs JSON without secrets', async () => {
     await backUp(world, 'main');
@@ -44,7 +44,7 @@ describe('a worker', () => {
     for (const line of await lines(worker))
       expect(line).toMatchObject({ level: expect.any(String), time: expect.any(String), msg: expect.any(String) });
     expect(await worker.log()).not.toContain(server.password);
-  }, 60_000);
+  });
 
   test('goes on with the last good configuration when the file breaks, and says so', async () => {
     const good = await readFile(world.configFile, 'utf8');
@@ -62,7 +62,7 @@ describe('a worker', () => {
       error: expect.stringContaining(world.configFile) as unknown,
     });
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('that serves a site and is only being restarted fails no run', async () => {
     await worker.end();
@@ -70,7 +70,7 @@ describe('a worker', () => {
     worker = await world.startWorker();
     expect(await run.result()).toMatchObject({ status: 'complete' });
     await expectClean(world, server);
-  }, 60_000);
+  });
 
   test('of no site is missed within a minute, by name, with the command that would help', async () => {
     const failures = await Promise.all(
@@ -88,7 +88,7 @@ describe('a worker', () => {
       expect(failure.message).toContain('site nobody');
     }
     await expectClean(world, server);
-  }, 120_000);
+  });
 
   test('without a configuration or at a port that is taken says so and ends', async () => {
     const { code, stderr } = await world.holdfast('--config', '/nonexistent/holdfast.yaml', 'worker');
@@ -99,5 +99,5 @@ describe('a worker', () => {
     const taken = await world.holdfast('worker', '--health', worker.healthUrl.replace('http://', ''));
     expect(taken.code).toBe(3);
     expect(taken.stderr).toContain('may be taken');
-  }, 60_000);
+  });
 });

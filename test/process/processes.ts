@@ -16,7 +16,7 @@ export function processesWith(canary: string): number[] {
 
 /** Looks again and again until it holds: no test depends on how long that takes, only on that it happens. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 50_000;
+  const deadline = Date.now() + 240_000;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));

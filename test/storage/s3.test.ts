@@ -201,7 +201,7 @@ describe('a repository in a bucket', () => {
       }),
       { numRuns: 8 },
     );
-  }, 120_000);
+  });
 
   test('stages a small object after rollbacks took back a large one', async () => {
     const writer = await repository.stage('k', owner(), never);

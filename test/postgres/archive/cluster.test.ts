@@ -37,7 +37,7 @@ describe.each(['custom', 'directory'] as const)('a whole server in archives of f
     await makeSample(source);
     kept = keep();
     manifest = manifestOf(await archivesOf(source, kept, { format }));
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await source.stop();
@@ -104,7 +104,7 @@ describe.each(['custom', 'directory'] as const)('a whole server in archives of f
     } finally {
       await target.stop();
     }
-  }, 180_000);
+  });
 
   it('stops with the reason when it is cancelled, and leaves no session and no scratch', async () => {
     const target = await startPostgres({ major: 17, password: 'one of both' });
@@ -123,5 +123,5 @@ describe.each(['custom', 'directory'] as const)('a whole server in archives of f
     } finally {
       await target.stop();
     }
-  }, 120_000);
+  });
 });

@@ -18,7 +18,7 @@ describe.each(availableMajors())('an archive that pg_dump %i made for somebody e
     kept = keep();
     for (const format of ['custom', 'tar', 'directory'])
       await byHand(server, 'pg_dump --format="$1" -f "$2" app', format, fileOf(format));
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await server.stop();

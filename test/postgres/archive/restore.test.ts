@@ -39,7 +39,7 @@ describe.each(availableMajors())('an archive of PostgreSQL %i', (major) => {
     dumpVersion = (await toolsOf(source)).version;
     const format = (kind: string) => byHand(source, `pg_dump -F${kind} -f "$1" app`, join(kept.directory, kind));
     await Promise.all([format('d'), format('t')]);
-  }, 180_000);
+  });
 
   afterEach(async () => {
     expect(processesWith(canary())).toEqual([]);
@@ -181,7 +181,7 @@ describe.each(availableMajors())('an archive of PostgreSQL %i', (major) => {
       type: 'ObjectDamaged',
     });
     rmSync(directory, { recursive: true });
-  }, 120_000);
+  });
 
   it('into a database that has something of it fails with what PostgreSQL says', async () => {
     const database = await newDatabase();
@@ -268,4 +268,4 @@ it('of an older server comes onto it by a newer pg_restore, as a script', async 
     await old.stop();
     kept.remove();
   }
-}, 120_000);
+});

@@ -17,7 +17,7 @@ describe.each(availableMajors())('a backup by pg_dump of a PostgreSQL %i server'
   beforeAll(async () => {
     source = await startPostgres({ major, password: 'one of both' });
     await makeSample(source);
-  }, 180_000);
+  });
 
   afterAll(() => source.stop());
 
@@ -30,7 +30,7 @@ describe.each(availableMajors())('a backup by pg_dump of a PostgreSQL %i server'
       // What a killed attempt of this run left.
       mkdirSync(join(kept.scratch, 'holdfast-scratch.test.1.1.elsewhere.abcdef'), { recursive: true });
       dump = await archivesOf(source, kept, { format, jobs: 3 });
-    }, 120_000);
+    });
 
     afterAll(() => {
       kept.remove();
@@ -123,7 +123,7 @@ describe.each(availableMajors())('a backup by pg_dump of a PostgreSQL %i server'
       } finally {
         await target.stop();
       }
-    }, 180_000);
+    });
   });
 
   it('is compressed by zstd where pg_dump can do that, and refused at the beginning where it can not', async () => {

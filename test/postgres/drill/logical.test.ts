@@ -45,17 +45,17 @@ describe('a drill of a whole logical backup, on the live server’s own machine'
        ALTER DATABASE app SET search_path = app, public`,
     );
     backup = await backupOf(server);
-  }, 120_000);
+  });
   afterAll(async () => {
     await server.stop('immediate');
     await lent.giveBack();
     await rm(scratch, { recursive: true, force: true });
-  }, 60_000);
+  });
   beforeEach(async () => {
     attempt += 1;
     place = await makePlace(join(scratch, 'instances'), { run: '1a2b3c4d', attempt, host: 'here' }, serverUser());
   });
-  afterEach(() => removePlace(place, signal), 60_000);
+  afterEach(() => removePlace(place, signal));
 
   const restore = async (manifest: Manifest = backup.manifest) =>
     restoreLogical({
@@ -137,7 +137,7 @@ describe('a drill of a whole logical backup, on the live server’s own machine'
     await removePlace(place, signal);
     expect(await filesBelow(fast)).toEqual(before);
     expect(await server.psql('app', 'SELECT count(*) FROM app.quick')).toBe('500');
-  }, 120_000);
+  });
 
   test('of which the manifest tells more rows than are there fails by name', async () => {
     const databases = backup.manifest.databases.map((record) =>
@@ -152,14 +152,14 @@ describe('a drill of a whole logical backup, on the live server’s own machine'
       'row counts: failed',
     ]);
     expect(checks[2]?.detail).toMatch(/'gatus': table .*results.*expected 7 rows/);
-  }, 120_000);
+  });
 
   test('whose globals name a tablespace that the manifest hides still makes none outside', async () => {
     const before = await filesBelow(fast);
     const { checks } = await restore({ ...backup.manifest, tablespaces: [] });
     expect(checks[0]).toMatchObject({ outcome: 'passed' });
     expect(await filesBelow(fast)).toEqual(before);
-  }, 120_000);
+  });
 
   test.each([
     ['a locale of template1', 'template1', { collate: 'xx_XX.UTF-8', ctype: 'xx_XX.UTF-8' }, "locale 'xx_XX.UTF-8'"],
@@ -175,19 +175,15 @@ describe('a drill of a whole logical backup, on the live server’s own machine'
       { extensions: [{ name: 'postgis', version: '3.4', schema: 'public' }] },
       "database 'gatus': extension 'postgis' is not installed",
     ],
-  ])(
-    'that needs %s which this machine lacks is no failure of the backup',
-    async (_, name, more, told) => {
-      const databases = backup.manifest.databases.map((record) =>
-        record.name === name ? { ...record, ...more } : record,
-      );
-      await expect(restore({ ...backup.manifest, databases })).rejects.toMatchObject({
-        name: 'ToolMissing',
-        message: expect.stringContaining(told) as unknown as string,
-      });
-    },
-    60_000,
-  );
+  ])('that needs %s which this machine lacks is no failure of the backup', async (_, name, more, told) => {
+    const databases = backup.manifest.databases.map((record) =>
+      record.name === name ? { ...record, ...more } : record,
+    );
+    await expect(restore({ ...backup.manifest, databases })).rejects.toMatchObject({
+      name: 'ToolMissing',
+      message: expect.stringContaining(told) as unknown as string,
+    });
+  });
 
   test('that is larger than what is free begins nothing', async () => {
     const databases = backup.manifest.databases.map((record) => ({ ...record, bytes: 1e18 }));

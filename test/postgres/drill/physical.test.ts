@@ -42,13 +42,13 @@ describe.each<15 | 17>([15, 17])(
       if (major >= 17) increment = await source.takeBase('b2', base);
       await server.psql('postgres', 'INSERT INTO t VALUES (3)');
       await source.archiveNow();
-    }, 120_000);
-    afterAll(() => source.end(), 60_000);
+    });
+    afterAll(() => source.end());
     beforeEach(async () => {
       attempt += 1;
       place = await makePlace(join(source.scratch, 'i'), { run: '1a2b3c4d', attempt, host: 'here' }, serverUser());
     });
-    afterEach(() => removePlace(place, signal), 60_000);
+    afterEach(() => removePlace(place, signal));
 
     const backupOf = (manifest: BaseManifest): BaseBackup => ({
       manifest,
@@ -108,7 +108,7 @@ describe.each<15 | 17>([15, 17])(
       expect([await filesBelow(fast), await filesBelow(source.archiveDirectory)]).toEqual(before);
       expect(await source.server.psql('postgres', 'SELECT count(*) FROM t')).toBe('3');
       expect(await readdir(join(source.scratch, 'i'))).toEqual([]);
-    }, 120_000);
+    });
 
     test('comes up where the backup is consistent when the archive has a hole, and says so', async () => {
       const numbers = (await readdir(source.archiveDirectory)).flatMap(
@@ -136,7 +136,7 @@ describe.each<15 | 17>([15, 17])(
         'databases: passed',
       ]);
       expect(copy.dataOf).not.toBeNull();
-    }, 120_000);
+    });
 
     test('of which one file was changed after it was taken is refused by PostgreSQL’s own manifest', async () => {
       const key = base.backupManifest.key;
@@ -161,7 +161,7 @@ describe.each<15 | 17>([15, 17])(
           onReplay: () => undefined,
         }),
       ).rejects.toMatchObject({ name: 'VerificationFailed' });
-    }, 60_000);
+    });
 
     async function readAll(key: string): Promise<Buffer> {
       const path = source.repository.localPath(key);

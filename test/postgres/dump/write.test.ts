@@ -23,7 +23,7 @@ describe.each(availableMajors())('a dump of a PostgreSQL %i server', (major) => 
     await makeSample(source);
     dumped = await dumpOf(source);
     complaints = await restore(target, gunzipSync(dumped.sink.bytes));
-  }, 180_000);
+  });
 
   afterAll(async () => {
     await Promise.all([source.stop(), target.stop()]);

@@ -95,7 +95,7 @@ describe.each(availableMajors().filter((major) => major === 15 || major === 17))
       await running.stop();
       await compareWithServer(server, place.repository);
       await expectNoGap(place.repository);
-    }, 120_000);
+    });
 
     it('ends with the error of a store that fails, leaves nothing staged, and goes on once it is well', async () => {
       await catchUp(server, place.repository);
