@@ -1,9 +1,9 @@
-/** Tests mirror src; those of real servers (parts, e2e) run in the same go. Those of a cluster: jest.e2e.config.mjs. */
+/** Tests mirror src; those of real servers (parts, e2e) run in the same go. Those of Kubernetes: jest.e2e.config.mjs. */
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['<rootDir>/test/e2e/cluster/'],
+  testPathIgnorePatterns: ['<rootDir>/test/e2e/cluster/', '<rootDir>/test/charts/'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

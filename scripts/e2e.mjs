@@ -12,6 +12,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter } from 'node:path';
 import process from 'node:process';
+import { installWorkerImage } from '../deploy/image/worker.mjs';
 import { abandon, bringUp, connection, takeDown } from '../test/e2e/cluster/bed/bed.mjs';
 import { places } from '../test/e2e/cluster/bed/places.mjs';
 import { report, runJest } from './outcome.mjs';
@@ -56,6 +57,7 @@ async function testOnOurs(args) {
   const { outcome: cluster, step } = await tried('cluster up', untilUp);
   const steps = [step];
   if (cluster !== undefined) {
+    if (interruption === undefined) steps.push((await tried("worker's image", installWorkerImage)).step);
     if (interruption === undefined) steps.push(await runTests(args, wayInto(cluster)));
     await cluster.letGo();
   }

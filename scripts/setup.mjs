@@ -27,6 +27,7 @@ if (!PURPOSES.includes(purpose)) {
 
 const { endAll, Unavailable } = await import('./setup/run.mjs');
 const { lockCache } = await import('./setup/lock.mjs');
+const { chartProgramsMissing, installChartPrograms } = await import('./setup/chart-programs.mjs');
 const { debianPackagesMissing, installDebianPackages } = await import('./setup/debian-packages.mjs');
 const { installPackages, packagesMissing } = await import('./setup/node-packages.mjs');
 const { installRoots, rootsExcused, rootsMissing } = await import('./setup/postgres-roots.mjs');
@@ -41,6 +42,7 @@ const needs = [
   { missing: () => findTemporal() === undefined, install: installTemporal },
   { missing: () => findVersitygw() === undefined, install: installVersitygw },
   { missing: () => purpose !== 'demo' && nonEmpty(rootsMissing()), install: installRoots },
+  { missing: () => purpose === 'e2e' && nonEmpty(chartProgramsMissing()), install: installChartPrograms },
 ];
 
 for (const [signal, code] of [

@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { config, packagesFor } from '../../deploy/image/contents.mjs';
 
 const top = join(import.meta.dirname, '../..');
 const read = (name: string) => readFileSync(join(top, name), 'utf8');
@@ -18,7 +20,7 @@ describe('the Dockerfile', () => {
     expect(copied).toContain('package-lock.json');
     for (const name of copied) {
       expect([name, existsSync(join(top, name))]).toEqual([name, true]);
-      expect(allowed).toContain(name);
+      expect(allowed.some((each) => name === each || name.startsWith(`${each}/`))).toBe(true);
     }
   });
 
@@ -31,9 +33,29 @@ describe('the Dockerfile', () => {
 
   test('runs as nobody in particular, and starts a worker', () => {
     const last = dockerfile.slice(dockerfile.lastIndexOf('FROM'));
-    expect(last).toMatch(/^USER holdfast$/m);
-    expect(last).toMatch(/^ENTRYPOINT \["holdfast"\]$/m);
+    expect(last).toMatch(/^USER 10001:10001$/m);
+    expect(last).toMatch(/^ENTRYPOINT \["tini", "--", "holdfast"\]$/m);
     expect(last).toMatch(/^CMD \["worker"\]$/m);
+  });
+
+  test('is run as the image of the end-to-end tests is', () => {
+    const { user, environment, workingDirectory, entrypoint, command } = config;
+    const last = dockerfile.slice(dockerfile.lastIndexOf('FROM'));
+    expect(last).toContain(`USER ${user}\n`);
+    for (const [name, value] of Object.entries(environment)) expect(last).toContain(`ENV ${name}=${value}\n`);
+    expect(/WORKDIR (\S+)\n(?![^]*WORKDIR)/.exec(last)?.[1]).toBe(workingDirectory);
+    expect(last).toContain(`ENTRYPOINT [${entrypoint.map((word) => `"${word}"`).join(', ')}]\n`);
+    expect(last).toContain(`CMD [${command.map((word) => `"${word}"`).join(', ')}]\n`);
+  });
+
+  test('reads the lists of packages as the script that goes without Docker does', () => {
+    const [, loop = ''] = /\$\((lines packages [^]+?done)\);/.exec(dockerfile) ?? [];
+    const [, lines = ''] = /^ {4}(lines\(\).+;) \\$/m.exec(dockerfile) ?? [];
+    const script = `${lines}\n${loop}`
+      .replaceAll('/usr/share/holdfast', join(top, 'deploy/image'))
+      .replaceAll('\\\n', '');
+    const words = execFileSync('sh', ['-euc', script], { encoding: 'utf8', env: { POSTGRES_MAJORS: '17 18' } });
+    expect(words.trim().split(/\s+/)).toEqual(packagesFor([17, 18]));
   });
 
   test('takes the Node that package.json asks for, from an image without a registry’s name', () => {

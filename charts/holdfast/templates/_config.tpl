@@ -1,0 +1,144 @@
+{{- /* The configuration as an object, in YAML; {} where it lies in a ConfigMap of the user's. */ -}}
+{{- define "holdfast.config" -}}
+{{- if .Values.configMap }}
+{{- if .Values.config }}{{ fail "config and configMap are both given: which is it?" }}{{ end }}
+{}
+{{- else }}
+{{- $config := .Values.config }}
+{{- if kindIs "string" $config }}
+{{- $config = fromYaml $config }}
+{{- if hasKey $config "Error" }}{{ fail (printf "config is not YAML: %s" $config.Error) }}{{ end }}
+{{- end }}
+{{- if not $config }}{{ fail "config is empty: write what shall be in holdfast.yaml below config, or --set-file config=holdfast.yaml" }}{{ end }}
+{{- range $member := list "installation" "clusters" }}
+{{- if not (hasKey $config $member) }}{{ fail (printf "config.%s is missing: config must hold a whole holdfast.yaml" $member) }}{{ end }}
+{{- end }}
+{{- toYaml $config }}
+{{- end }}
+{{- end }}
+
+{{- /*
+The Secrets that a site's workers read as files: {secrets: [names]}. Takes root and site.
+*/ -}}
+{{- define "holdfast.mountedSecrets" -}}
+{{- $config := include "holdfast.config" .root | fromYaml }}
+{{- $names := .root.Values.secrets }}
+{{- range $repository := $config.repositories }}
+{{- with (dig "s3" "credentials" dict $repository) }}
+{{- if .secret }}{{ $names = append $names .secret }}{{ end }}
+{{- range $value := . }}
+{{- if kindIs "map" $value }}{{ with $value.secret }}{{ $names = append $names . }}{{ end }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $cluster := $config.clusters }}
+{{- if eq ($cluster.site | default "main") $.site }}
+{{- with (dig "server" "password" "secret" "" $cluster) }}{{ $names = append $names . }}{{ end }}
+{{- end }}
+{{- end }}
+{{- dict "secrets" ($names | uniq | sortAlpha) | toYaml }}
+{{- end }}
+
+{{- /*
+What a site's workers may do, by namespace: {infra: [rules]}. Takes root and site. Whoever changes what src/kubernetes asks
+for changes it here.
+*/ -}}
+{{- define "holdfast.rights" -}}
+{{- $config := include "holdfast.config" .root | fromYaml }}
+{{- $wanted := list }}
+{{- range $name, $cluster := $config.clusters }}
+{{- if eq ($cluster.site | default "main") $.site }}
+{{- with $cluster.statefulset }}
+{{- $at := printf "config.clusters.%s.statefulset" $name }}
+{{- $namespace := required (printf "%s.namespace is missing" $at) .namespace }}
+{{- $wanted = concat $wanted (list
+  (list $namespace "" "secrets" "get" (required (printf "%s.secret is missing" $at) .secret))
+  (list $namespace "apps" "statefulsets" "get" (required (printf "%s.name is missing" $at) .name))) }}
+{{- end }}
+{{- with $cluster.cnpg }}
+{{- $at := printf "config.clusters.%s.cnpg" $name }}
+{{- $namespace := required (printf "%s.namespace is missing" $at) .namespace }}
+{{- $object := required (printf "%s.name is missing" $at) .name }}
+{{- $wanted = append $wanted (list $namespace "postgresql.cnpg.io" "clusters" "get" $object) }}
+{{- $policies := list }}
+{{- $ways := list }}
+{{- range $policy := $config.policies }}
+{{- if eq ($policy.cluster | default "") $name }}
+{{- $policies = append $policies $policy }}
+{{- if eq ($policy.method | default "") "cnpg" }}{{ $ways = append $ways (dig "cnpg" "method" "" $policy) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- /* Who only asks CloudNativePG for backups needs no password. */}}
+{{- if or .superuserSecret (not $ways) (lt (len $ways) (len $policies)) }}
+{{- $secret := .superuserSecret | default (printf "%s-superuser" $object) }}
+{{- $wanted = append $wanted (list $namespace "" "secrets" "get" $secret) }}
+{{- end }}
+{{- if $ways }}
+{{- $wanted = append $wanted (list $namespace "postgresql.cnpg.io" "backups" "create,get,list" "") }}
+{{- end }}
+{{- if or (has "" $ways) (has "plugin" $ways) }}
+{{- $wanted = append $wanted (list $namespace "barmancloud.cnpg.io" "objectstores" "get" "") }}
+{{- end }}
+{{- if has "volumeSnapshot" $ways }}
+{{- $wanted = concat $wanted (list
+  (list $namespace "postgresql.cnpg.io" "backups" "delete,patch" "")
+  (list $namespace "snapshot.storage.k8s.io" "volumesnapshots" "delete,list" "")) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $rules := include "holdfast.rules" $wanted | fromYaml }}
+{{- range $namespace, $more := .root.Values.rbac.rules }}
+{{- $rules = set $rules $namespace (concat (get $rules $namespace | default list) $more) }}
+{{- end }}
+{{- toYaml $rules }}
+{{- end }}
+
+{{- /*
+What `holdfast apply` may do, by namespace: write the window of policies of method cnpg to where CloudNativePG reads it.
+Takes the root. Workers can't.
+*/ -}}
+{{- define "holdfast.applyRights" -}}
+{{- $config := include "holdfast.config" . | fromYaml }}
+{{- $wanted := list }}
+{{- range $policy := $config.policies }}
+{{- $way := dig "cnpg" "method" "" $policy }}
+{{- if and (eq ($policy.method | default "") "cnpg") $policy.window (ne $way "volumeSnapshot") }}
+{{- with (dig ($policy.cluster | default "") "cnpg" "" $config.clusters) }}
+{{- $wanted = append $wanted (list .namespace "postgresql.cnpg.io" "clusters" (ternary "get" "get,patch" (eq $way "plugin")) .name) }}
+{{- if ne $way "barmanObjectStore" }}
+{{- $wanted = append $wanted (list .namespace "barmancloud.cnpg.io" "objectstores" "get,patch" "") }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- include "holdfast.rules" $wanted }}
+{{- end }}
+
+{{- /*
+Rules, by namespace, out of lists of five: namespace, API group, resource, verbs, and the name of the only object, or nothing.
+*/ -}}
+{{- define "holdfast.rules" -}}
+{{- $rights := dict }}
+{{- range . }}
+{{- $namespace := index . 0 }}
+{{- $key := slice . 1 4 | join "/" }}
+{{- $there := get $rights $namespace | default dict }}
+{{- $names := get $there $key | default list }}
+{{- with index . 4 }}{{ $names = append $names . }}{{ end }}
+{{- $rights = set $rights $namespace (set $there $key $names) }}
+{{- end }}
+{{- $rules := dict }}
+{{- range $namespace, $byKey := $rights }}
+{{- range $key, $names := $byKey }}
+{{- $parts := splitList "/" $key }}
+{{- $rule := dict
+  "apiGroups" (list (index $parts 0))
+  "resources" (list (index $parts 1))
+  "verbs" (splitList "," (index $parts 2)) }}
+{{- if $names }}{{ $rule = set $rule "resourceNames" ($names | uniq | sortAlpha) }}{{ end }}
+{{- $rules = set $rules $namespace (append (get $rules $namespace | default list) $rule) }}
+{{- end }}
+{{- end }}
+{{- toYaml $rules }}
+{{- end }}
