@@ -33,10 +33,10 @@ export async function backUp({ deps, config, work }: Stage, turn: number, policy
   return manifestKey;
 }
 
-export async function openFilled(small = smallMegabytes, big = bigMegabytes): Promise<Stage> {
+async function openFilled(): Promise<Stage> {
   const stage = await openStage(15);
-  await fill(stage.server, 'small', small);
-  await fill(stage.server, 'big', big);
+  await fill(stage.server, 'small', smallMegabytes);
+  await fill(stage.server, 'big', bigMegabytes);
   return stage;
 }
 

@@ -36,15 +36,28 @@ export const settings = {
 
 /** One database with mostly text, numbers and times, as applications have them; about `megabytes` as plain dump. */
 export async function fill(server: PostgresServer, database: string, megabytes: number): Promise<void> {
-  const rows = Math.round((megabytes * 1_000_000) / 150);
   await server.psql('postgres', `CREATE DATABASE ${database}`);
+  await fillTable(server, database, 'events', megabytes);
+}
+
+/** The same in four tables of 40, 30, 20 and 10 %, the smaller three with references to the largest. */
+export async function fillTables(server: PostgresServer, database: string, megabytes: number): Promise<void> {
+  await server.psql('postgres', `CREATE DATABASE ${database}`);
+  const shares = { events: 0.4, visits: 0.3, orders: 0.2, notes: 0.1 };
+  for (const [table, share] of Object.entries(shares)) await fillTable(server, database, table, megabytes * share);
+  for (const table of ['visits', 'orders', 'notes'])
+    await server.psql(database, `ALTER TABLE ${table} ADD FOREIGN KEY (id) REFERENCES events`);
+}
+
+async function fillTable(server: PostgresServer, database: string, table: string, megabytes: number): Promise<void> {
+  const rows = Math.round((megabytes * 1_000_000) / 150);
   await server.psql(
     database,
-    `CREATE TABLE events AS SELECT i AS id, md5(i::text) AS token, 'user ' || i % 5000 || ' opened page /articles/' || i % 977 AS message,
+    `CREATE TABLE ${table} AS SELECT i AS id, md5(i::text) AS token, 'user ' || i % 5000 || ' opened page /articles/' || i % 977 AS message,
        timestamptz '2026-01-01Z' + i * interval '1 second' AS at, (i % 1000)::numeric / 7 AS amount FROM generate_series(1, ${String(rows)}) i;
-     ALTER TABLE events ADD PRIMARY KEY (id);
-     CREATE INDEX ON events (at);
-     VACUUM ANALYZE events`,
+     ALTER TABLE ${table} ADD PRIMARY KEY (id);
+     CREATE INDEX ON ${table} (at);
+     VACUUM ANALYZE ${table}`,
   );
 }
 
