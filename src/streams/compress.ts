@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { HoldfastError } from '../domain/errors.ts';
 import { type Command, capture, captureBytes } from '../process/chain.ts';
+import { findZstdLibrary, type ZstdLibrary } from './zstd-library.ts';
 
 /**
  * Two commands that read stdin and write stdout. What `compress` writes may be concatenated with more of its kind;
@@ -14,6 +15,8 @@ export interface Compressor {
   readonly version: string;
   readonly compress: Command;
   readonly decompress: Command;
+  /** Makes the same without a process, of what is whole in memory; undefined: this machine can't. */
+  readonly library?: ZstdLibrary | undefined;
 }
 
 export interface Compressors {
@@ -111,7 +114,8 @@ async function zstdTool(find: FindTool, signal: AbortSignal): Promise<Compressor
   if (file === undefined || version === undefined) return undefined;
   const threads = Math.min(availableParallelism(), maxZstdThreads);
   const compress = { file, args: ['-1', `-T${String(threads)}`, '-q', '-c'] };
-  return { compression: 'zstd', name: 'zstd', version, compress, decompress: { file, args: ['-d', '-q', '-c'] } };
+  const decompress = { file, args: ['-d', '-q', '-c'] };
+  return { compression: 'zstd', name: 'zstd', version, compress, decompress, library: findZstdLibrary() };
 }
 
 function nodeZlib(): Compressor {

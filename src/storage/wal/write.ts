@@ -6,6 +6,7 @@ import { startChain } from '../../process/chain.ts';
 import { compressorFor, type Compressor, type Compressors } from '../../streams/compress.ts';
 import { Meter } from '../../streams/meter.ts';
 import { pour, sinkOf, type Sink } from '../../streams/pour.ts';
+import type { ZstdLibrary } from '../../streams/zstd-library.ts';
 import type { Repository, Staged, StageOwner, StageWriter } from '../repository.ts';
 import { readTrailer } from './read.ts';
 import { writeTrailer, type Trailer } from './trailer.ts';
@@ -156,6 +157,29 @@ interface Compressing {
 
 /** Returns the digest of the plain bytes. */
 async function compress(
+  archiving: Archiving,
+  segment: NewSegment,
+  key: string,
+  compressing: Compressing,
+): Promise<string> {
+  const { body } = segment;
+  const { library } = compressing.compressor;
+  return body instanceof Uint8Array && library !== undefined
+    ? compressHere(body, library, compressing)
+    : compressByCommand(archiving, segment, key, compressing);
+}
+
+async function compressHere(body: Uint8Array, library: ZstdLibrary, { writer, signal }: Compressing): Promise<string> {
+  const written = library.frame(body, async (frame) => {
+    signal.throwIfAborted();
+    await writer.write(frame);
+  });
+  // Meanwhile.
+  const [sha256] = await Promise.all([Promise.resolve().then(() => digestOf(body)), written]);
+  return sha256;
+}
+
+async function compressByCommand(
   archiving: Archiving,
   segment: NewSegment,
   key: string,
