@@ -128,7 +128,8 @@ export async function openInTurn<T>(
       return await open(ssl);
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason;
-      failure ??= error;
+      // A server that has no TLS has not said yet what it makes of us.
+      failure = failure === undefined || hasNoTls(failure) ? error : failure;
       if (!worthWithoutTls(error)) throw failureOf(error);
     }
   }
@@ -179,8 +180,9 @@ async function readRootCertificate(file: string): Promise<string> {
   }
 }
 
-const worthWithoutTls = (error: unknown) =>
-  sqlState(error) === '28000' || (error instanceof Error && error.message.includes('does not support SSL'));
+const worthWithoutTls = (error: unknown) => sqlState(error) === '28000' || hasNoTls(error);
+
+const hasNoTls = (error: unknown) => error instanceof Error && error.message.includes('does not support SSL');
 
 /** A pooler hands out cancel keys of its own, so its process id isn't the backend's; or it refuses our start options. */
 export function poolerRefused(server: Server, cause?: unknown): HoldfastError {

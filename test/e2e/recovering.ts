@@ -66,7 +66,7 @@ export interface Moment {
   readonly xid: string;
 }
 
-export async function note(server: PostgresServer, text: string): Promise<Moment> {
+export async function note(server: Pick<PostgresServer, 'psql'>, text: string): Promise<Moment> {
   const answer = await server.psql(
     'postgres',
     `INSERT INTO notes VALUES ('${text}') RETURNING pg_current_xact_id()::text`,

@@ -38,10 +38,17 @@ export function replicationFailure(error: unknown, doing: string, server: Server
 function hbaLine(server: Server, text: string): string {
   const user = /^[a-z_][a-z0-9_]*$/.test(server.user) ? server.user : quoteIdent(server.user);
   if (isAbsolute(server.host)) return `local replication ${user} scram-sha-256`;
+  const from = isService(server.host) ? 'all' : seenFrom(text);
+  return `${server.sslmode === 'disable' || server.sslmode === 'prefer' ? 'host' : 'hostssl'} replication ${user} ${from} scram-sha-256`;
+}
+
+/** In Kubernetes: whoever asks is a pod, which has another address tomorrow. */
+const isService = (host: string) => /\.svc(\.|$)/.test(host);
+
+function seenFrom(text: string): string {
   const address = /"([0-9a-fA-F.:]+)"/.exec(text)?.[1];
   const version = address === undefined ? 0 : isIP(address);
-  const from = version === 0 ? 'ADDRESS-OF-THE-WORKER' : `${String(address)}/${version === 6 ? '128' : '32'}`;
-  return `${server.sslmode === 'disable' || server.sslmode === 'prefer' ? 'host' : 'hostssl'} replication ${user} ${from} scram-sha-256`;
+  return version === 0 ? 'ADDRESS-OF-THE-WORKER' : `${String(address)}/${version === 6 ? '128' : '32'}`;
 }
 
 export const tooOld = (server: Server, versionNum: number) =>

@@ -225,6 +225,14 @@ describe('a server that does not let us replicate', () => {
     });
   });
 
+  it('because pg_hba.conf has no line for it says so too where TLS was preferred, and the server has none', async () => {
+    const preferring = { ...address, sslmode: 'prefer', user: 'nohba', password: 'pw' } as const;
+    expect(await failureOf(connectForReplication(preferring))).toMatchObject({
+      type: 'PostgresRefused',
+      hint: expect.stringContaining('host replication nohba 127.0.0.1/32 scram-sha-256'),
+    });
+  });
+
   it('because every place is taken may have one later', async () => {
     const sessions = await Promise.all([connectForReplication(address), connectForReplication(address)]);
     expect(await failureOf(connectForReplication(address))).toMatchObject({
