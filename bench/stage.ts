@@ -139,7 +139,9 @@ export async function openStage(
     leases: {
       acquire: () => Promise.resolve({ granted: true, inUse: [] }),
       giveBack: () => Promise.resolve(),
+      closed: () => Promise.resolve([]),
     },
+    self: { temporal: { address: '', namespace: '' }, pod: null, startedAt: new Date() },
     isServed: () => Promise.resolve(true),
     kubernetes: () => connectKubernetes(findKubernetes({})),
     openRepository: opener(s3),

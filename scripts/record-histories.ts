@@ -1,22 +1,19 @@
 /**
- * Records one real history of every workflow in each of its main ways to end, into test/replay/histories. To be run by
+ * Records one real history of every workflow in each of its main ways to end, into test/replay/histories (those that
+ * need Kubernetes: record-cluster-histories.ts). To be run by
  * hand (`npx tsx scripts/record-histories.ts`) when a workflow has got a new way to go: recorded histories are what
  * runs of older versions look like, so those that are there are only replaced on purpose.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { startWorld, type World } from '../parts/world.ts';
 import type { PostgresServer } from '../parts/postgres-server.ts';
 import type { Progress } from '../src/domain/run.ts';
 import { leaveDump } from '../parts/left-dump.ts';
 import { clusterAt } from '../test/e2e/ledger.ts';
+import { keepHistory } from './keep-history.ts';
 
-const into = fileURLToPath(new URL('../test/replay/histories/', import.meta.url));
 const wanted = process.argv.slice(2);
 const decision = { by: 'alice', reason: 'recorded' };
 
@@ -161,24 +158,6 @@ async function waits({ client }: World, workflowId: string): Promise<boolean> {
   }
 }
 
-/** Without anything that names this machine. */
 async function keep(name: string, workflowId: string): Promise<void> {
-  if (wanted.length > 0 && !wanted.includes(name)) return;
-  const history = await world.client.workflow.getHandle(workflowId).fetchHistory();
-  const plain = (text: string) =>
-    text
-      .replaceAll(world.directory, '/mnt')
-      .replaceAll(/(?:file:\/\/)?\/[^\s"'()]*?\/(dist|node_modules)(?:\.\d+)?\//g, '$1/')
-      .replaceAll(hostname(), 'worker.example')
-      .replaceAll('/dev/shm/', '/var/lib/')
-      .replaceAll(/holdfast-[a-z0-9]+-[A-Za-z0-9]{6}/g, 'holdfast');
-  const cleaned = JSON.parse(plain(historyToJSON(history)), (_, value: unknown) => {
-    const data = (value as { data?: unknown } | null)?.data;
-    if (typeof data !== 'string') return value;
-    const text = Buffer.from(data, 'base64').toString('utf8');
-    return { ...(value as object), data: Buffer.from(plain(text)).toString('base64') };
-  }) as object;
-  await mkdir(into, { recursive: true });
-  await writeFile(join(into, `${name}.json`), `${JSON.stringify(cleaned, null, 1)}\n`);
-  console.log(`${name}: ${String(history.events?.length ?? 0)} events`);
+  if (wanted.length === 0 || wanted.includes(name)) await keepHistory(world, name, workflowId);
 }

@@ -101,6 +101,8 @@ export interface WatchCnpgInput {
 const pollMs = 2_000;
 /** An API server may be restarted in between; one that stays away for so long is worth a failure. */
 const patienceMs = 10 * 60_000;
+/** A failure counts once it has stood for so long: see Standing. */
+const settledMs = 30_000;
 
 /**
  * Watches a Backup until it is over. BackupFailed where CloudNativePG failed or somebody deleted it, BackupStuck once
@@ -117,6 +119,7 @@ export async function watchCnpgBackup(
   const deadline = Date.parse(startedAt) + spec.deadlineMs;
   let heardAt = performance.now();
   let doing = 'waiting for the operator';
+  let failedAt: number | undefined;
   for (;;) {
     const backup = await readBackup(kubernetes, { namespace, name }).catch((error: unknown) => {
       signal.throwIfAborted();
@@ -130,13 +133,19 @@ export async function watchCnpgBackup(
       heardAt = performance.now();
       const standing = standingOf(backup);
       if (standing.over && standing.failure === null) return takenOf(backup);
-      if (standing.over)
-        throw new HoldfastError(
-          'BackupFailed',
-          `${what} failed: ${standing.failure ?? ''}`,
-          `kubectl -n ${namespace} describe backup ${name} shows more, the log of the instance most`,
-        );
-      doing = standing.doing;
+      if (standing.over) {
+        failedAt ??= heardAt;
+        if (!standing.mayGoOn || heardAt - failedAt >= settledMs || Date.now() > deadline)
+          throw new HoldfastError(
+            'BackupFailed',
+            `${what} failed: ${standing.failure ?? ''}`,
+            `kubectl -n ${namespace} describe backup ${name} shows more, the log of the instance most`,
+          );
+        doing = 'failed, unless CloudNativePG goes on with it on another instance';
+      } else {
+        failedAt = undefined;
+        doing = standing.doing;
+      }
     }
     if (Date.now() > deadline)
       throw new HoldfastError(

@@ -4,6 +4,7 @@ import type { PlaceSpec, RepositorySpec } from '../domain/specs.ts';
 import { locateCluster } from '../kubernetes/cnpg/locate.ts';
 import type { Kubernetes } from '../kubernetes/connection.ts';
 import { locateStatefulSet, loginOfStatefulSet } from '../kubernetes/statefulset.ts';
+import type { TemporalPlace } from '../kubernetes/worker-pod/template.ts';
 import type { RunAs } from '../postgres/instance/run-as.ts';
 import type { Server } from '../postgres/server.ts';
 import type { Repository } from '../storage/repository.ts';
@@ -30,6 +31,12 @@ export interface Dependencies {
   readonly instances: { readonly directory: string; readonly runAs: RunAs | undefined };
   /** This machine's name: work on what lies on its disks is for its workers only. */
   readonly host: string;
+  /** Where this worker finds Temporal, the pod that it runs in (null: in none that it knows), and since when. */
+  readonly self: {
+    readonly temporal: TemporalPlace;
+    readonly pod: { readonly namespace: string; readonly name: string } | null;
+    readonly startedAt: Date;
+  };
   /** Reads a secret's value. Throws ConfigurationInvalid that names where it should be. */
   readonly secret: (reference: SecretReference) => Promise<string>;
   /** The Kubernetes that this worker may ask. ConfigurationInvalid where there is none. */

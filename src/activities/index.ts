@@ -10,7 +10,17 @@ import {
   type PruneCnpgInput,
   type WatchCnpgInput,
 } from './cnpg-backups.ts';
+import { planCnpgRecovery, type PlanCnpgRecoveryInput } from './plan-cnpg-recovery.ts';
 import { planRecovery, type PlanRecoveryInput } from './plan-recovery.ts';
+import {
+  checkCnpgCopy,
+  createCnpgCopy,
+  watchCnpgCopy,
+  type CheckCnpgCopyInput,
+  type CnpgCopyInput,
+  type WatchCnpgCopyInput,
+} from './recover-cnpg.ts';
+import { annotateCnpgCopy, keepCnpgCopy, removeCnpgCopy, type AnnotateCnpgCopyInput } from './settle-cnpg.ts';
 import {
   handOverInPlace,
   putBackInPlace,
@@ -66,6 +76,17 @@ import { takeBackup, type TakeInput } from './take-backup.ts';
 import { preflightBase, takeBase, type TakeBaseInput } from './take-base.ts';
 import { verifyBase } from './verify-base.ts';
 import { working } from './working.ts';
+import {
+  locateWorkload,
+  readyWorkerPod,
+  removeWorkerPodOf,
+  scaleDownWorkload,
+  scaleUpWorkload,
+  type ScaleInput,
+  type ScaleUpInput,
+  type WorkerPodInput,
+  type WorkloadInput,
+} from './workload.ts';
 import { writeRecord, type RecordInput } from './write-record.ts';
 import type { CnpgSpec } from '../domain/cnpg-specs.ts';
 import type { BaseSpec, DrillSpec, WalSpec } from '../domain/physical-specs.ts';
@@ -81,7 +102,9 @@ export type { SurveyedDump } from './survey-dump.ts';
 export type { WalAuditResult } from './archive-wal.ts';
 export type { FoundGap } from './wal-heartbeat.ts';
 export type { PlannedRecovery } from './plan-recovery.ts';
+export type { CnpgCopyInput, CnpgRecoveryLog, ReachedCluster } from './recover-cnpg.ts';
 export type { ReachedPlace } from './recover-copy.ts';
+export type { FoundWorkload } from './workload.ts';
 export type { Aside } from '../postgres/recovery/put-aside.ts';
 export type { Drilled } from './run-drill.ts';
 export type { TakenBackup, TakeTurn } from './take-backup.ts';
@@ -99,6 +122,14 @@ export const siteActivities = (deps: Dependencies) =>
       working('preflight', (work) => preflightCnpg(deps, input, work)),
     createCnpgBackup: (input: CreateCnpgInput) => working('create', (work) => createCnpgBackup(deps, input, work)),
     watchCnpgBackup: (input: WatchCnpgInput) => working('watch', (work) => watchCnpgBackup(deps, input, work)),
+    planCnpgRecovery: (input: PlanCnpgRecoveryInput) => working('plan', (work) => planCnpgRecovery(deps, input, work)),
+    createCnpgCopy: (input: CnpgCopyInput) => working('create', () => createCnpgCopy(deps, input)),
+    watchCnpgCopy: (input: WatchCnpgCopyInput) => working('recover', (work) => watchCnpgCopy(deps, input, work)),
+    checkCnpgCopy: (input: CheckCnpgCopyInput) => working('check', (work) => checkCnpgCopy(deps, input, work)),
+    keepCnpgCopy: (input: CnpgCopyInput) => working('promote', (work) => keepCnpgCopy(deps, input, work)),
+    removeCnpgCopy: (input: CnpgCopyInput) => working('throw away', (work) => removeCnpgCopy(deps, input, work)),
+    annotateCnpgCopy: (input: AnnotateCnpgCopyInput) =>
+      working('record', (work) => annotateCnpgCopy(deps, input, work)),
     pruneCnpg: (input: PruneCnpgInput) => working('prune', (work) => pruneCnpg(deps, input, work)),
     awaitWal: (input: { readonly spec: BaseSpec; readonly manifestKey: string }) =>
       working('wait for WAL', (work) => awaitWal(deps, input, work)),
@@ -107,6 +138,13 @@ export const siteActivities = (deps: Dependencies) =>
     chooseDrilled: (input: { readonly spec: DrillSpec }) =>
       working('choose', (work) => chooseDrilled(deps, input, work)),
     planRecovery: (input: PlanRecoveryInput) => working('plan', (work) => planRecovery(deps, input, work)),
+    locateWorkload: (input: WorkloadInput) => working('locate', (work) => locateWorkload(deps, input, work)),
+    readyWorkerPod: (input: WorkerPodInput & { readonly isDown: boolean }) =>
+      working('raise a pod', (work) => readyWorkerPod(deps, input, work)),
+    removeWorkerPod: (input: WorkerPodInput) =>
+      working('remove the pod', (work) => removeWorkerPodOf(deps, input, work)),
+    scaleDownWorkload: (input: ScaleInput) => working('scale down', (work) => scaleDownWorkload(deps, input, work)),
+    scaleUpWorkload: (input: ScaleUpInput) => working('scale up', (work) => scaleUpWorkload(deps, input, work)),
     publishManifest: (input: PublishInput) => working('publish', (work) => publishManifest(deps, input, work)),
     commitBackup: (input: CommitInput) => working('commit', (work) => commitBackup(deps, input, work)),
     sweepStaged: (input: SweepInput) => working('sweep', (work) => sweepStaged(deps, input, work)),

@@ -10,21 +10,25 @@ import type { RunIdentity } from '../domain/run.ts';
 import type { RepositorySpec } from '../domain/specs.ts';
 import type { BaseBackup } from '../domain/base-manifest.ts';
 import type { Archived } from '../domain/wal-archive.ts';
-import { withSession } from '../postgres/connection.ts';
-import { describeServer } from '../postgres/server.ts';
+import { workDirectoryOf, workerPodName, type Workload } from '../domain/workload.ts';
+import { lookAtVolume } from '../postgres/recovery/volume.ts';
 import { findServerPrograms } from '../postgres/server-programs.ts';
 import { listTools } from '../postgres/tools.ts';
 import { glibcVersion } from '../process/c-library.ts';
 import { readBases } from '../storage/physical-catalog.ts';
 import { readArchived } from '../storage/wal/archived.ts';
-import { serverOf, type Dependencies } from './dependencies.ts';
+import type { Dependencies } from './dependencies.ts';
+import { readLive } from './read-live.ts';
 import type { Working } from './working.ts';
+import type { FoundWorkload } from './workload.ts';
 
 export interface PlanRecoveryInput {
   readonly spec: RecoverSpec;
   readonly run: RunIdentity;
   /** Of an earlier plan of this run, which is made again: nothing else may be chosen than what it chose. */
   readonly earlier?: PlannedRecovery | undefined;
+  /** For one in the place of a StatefulSet's server, whose volume is looked at here. */
+  readonly found?: FoundWorkload | undefined;
 }
 
 /** A plan, where its backup lies, and on which machine the copy will. */
@@ -34,6 +38,9 @@ export interface PlannedRecovery {
   /** Its disks are looked at, so it has to do the work. */
   readonly host: string;
   readonly places: RecoveryPlaces;
+  /** In the place of a StatefulSet's server, which the worker's pod doesn't ask. */
+  readonly workload?: Workload;
+  readonly who?: FoundWorkload['who'];
 }
 
 /** Directories of a recovery. */
@@ -48,15 +55,17 @@ export interface RecoveryPlaces {
 /** Chooses base backup and WAL, looks at the machine and says what would be done. Changes nothing. */
 export async function planRecovery(
   deps: Dependencies,
-  { spec, run, earlier }: PlanRecoveryInput,
+  { spec, run, earlier, found: given }: PlanRecoveryInput,
   { signal }: Pick<Working, 'signal'>,
 ): Promise<PlannedRecovery> {
+  const workload = given?.workload ?? earlier?.workload;
   const argument =
     earlier === undefined ? spec.argument : { ...spec.argument, backup: pinned(spec.argument, earlier.plan).backup };
   const found = await readRepositories(deps, spec, signal);
-  const live = await readLive(deps, spec, signal);
+  const live = workload === undefined ? await readLive(deps, spec, signal) : (given?.live ?? null);
+  const volume = workload === undefined ? undefined : await lookAtVolume(workload);
   const target = alongTheLive(argument.target, live, found.archives);
-  const places = earlier?.places ?? placesOf(deps, spec, run);
+  const places = earlier?.places ?? placesOf(deps, spec, run, workload);
   const port = await portFor(spec, argument, earlier);
   const made = plan({
     argument: { ...argument, target },
@@ -76,10 +85,20 @@ export async function planRecovery(
         ),
       ),
     ),
-    collationVersions: collationVersionsHere(found.bases),
+    // A StatefulSet's own image is what sorts there afterwards.
+    collationVersions: workload === undefined ? collationVersionsHere(found.bases) : {},
     bytesPerSecond: null,
+    ...(workload === undefined || volume === undefined ? {} : { workload: { ...workload, volume } }),
   });
-  return { plan: made, repository: found.repository, host: deps.host, places };
+  const planned = { plan: made, repository: found.repository, places };
+  if (workload === undefined) return { ...planned, host: deps.host };
+  const who = given?.who ?? earlier?.who;
+  return {
+    ...planned,
+    host: workerPodName(argument.cluster, run.short, 'work'),
+    workload: { ...workload, user: volume?.owner ?? workload.user },
+    ...(who === undefined ? {} : { who }),
+  };
 }
 
 /**
@@ -108,42 +127,27 @@ async function readRepositories(
   return { repository: first, bases: [], archives: [] };
 }
 
-async function readLive(deps: Dependencies, { source }: RecoverSpec, signal: AbortSignal): Promise<LiveServer | null> {
-  try {
-    const server = await serverOf(deps, source);
-    return await withSession(server, { signal }, async (session) => {
-      const [row] = await session.query<Omit<LiveServer, 'address' | 'tablespaces'>>(
-        `SELECT s.system_identifier::text AS "systemIdentifier",
-           -- What the control file says lags behind a promotion until the next checkpoint.
-           CASE WHEN pg_is_in_recovery() THEN c.timeline_id
-             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS timeline,
-           (CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
-              ELSE pg_current_wal_flush_lsn() END)::text AS lsn,
-           current_setting('data_directory') AS "dataDirectory"
-         FROM pg_control_system() s, pg_control_checkpoint() c`,
-      );
-      const tablespaces = await session.query<LiveServer['tablespaces'][number]>(
-        `SELECT spcname::text AS name, pg_tablespace_location(oid) AS location FROM pg_tablespace
-          WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY 1`,
-      );
-      return row === undefined ? null : { address: describeServer(server), ...row, tablespaces };
-    });
-  } catch {
-    signal.throwIfAborted();
-    // A cluster that is lost is what recovery is for; the plan says that it didn't answer.
-    return null;
-  }
-}
-
-function placesOf(deps: Dependencies, { argument, instance }: RecoverSpec, run: RunIdentity): RecoveryPlaces {
+function placesOf(
+  deps: Dependencies,
+  { argument, instance }: RecoverSpec,
+  run: RunIdentity,
+  workload: Workload | undefined,
+): RecoveryPlaces {
+  // A socket's path has a limit.
+  const runDirectory = join(deps.instances.directory, `run-${run.short}`);
+  if (workload !== undefined)
+    return {
+      dataDirectory: workload.dataDirectory,
+      workDirectory: workDirectoryOf(workload, run.short),
+      runDirectory,
+    };
   const own = join(deps.instances.directory, `${argument.cluster}-${run.short}`);
   const dataDirectory =
     argument.inPlace === true ? (instance?.dataDirectory ?? '') : (argument.beside?.directory ?? join(own, 'data'));
   return {
     dataDirectory,
     workDirectory: `${dataDirectory}.holdfast-${run.short}`,
-    // A socket's path has a limit.
-    runDirectory: join(deps.instances.directory, `run-${run.short}`),
+    runDirectory,
   };
 }
 
@@ -182,6 +186,7 @@ async function portFor(
   earlier: PlannedRecovery | undefined,
 ): Promise<Port> {
   if (inPlace === true && 'server' in source) return { number: source.server.port, free: true };
+  if (inPlace === true) return { number: 5432, free: true };
   if (earlier !== undefined) return { number: earlier.plan.facts.makes.port, free: true };
   const number = await listenOn(beside?.port ?? 0);
   return number === undefined ? { number: beside?.port ?? 0, free: false } : { number, free: true };

@@ -10,6 +10,7 @@ import type { RunIdentity } from '../domain/run.ts';
 import { parseLsn, segmentNumber, type SegmentId } from '../domain/wal.ts';
 import { timelineOfSegment } from '../domain/timeline-path.ts';
 import { fetchBase } from '../postgres/recovery/fetch.ts';
+import { forgetDeadPostmaster } from '../postgres/recovery/dead-postmaster.ts';
 import { goOn as replayOn } from '../postgres/recovery/go-on.ts';
 import { promote, type Promoted } from '../postgres/recovery/promote.ts';
 import { beginRecovery, type Reached, type RecoveryInput } from '../postgres/recovery/recover.ts';
@@ -31,7 +32,7 @@ export interface RecoveryCopyInput {
 /** Where replay stands, next to what was asked. */
 export interface ReachedPlace extends Comparison {
   readonly reached: Reached;
-  /** How to look at it, as a line for a shell on the worker's machine. */
+  /** How to look at it, as a line for a shell on the worker's machine; in a pod, by kubectl. */
   readonly psql: string;
 }
 
@@ -96,6 +97,7 @@ async function replay(
   act: (input: RecoveryInput) => Promise<Reached>,
 ): Promise<ReachedPlace> {
   await deps.failpoint('recover:replay');
+  await forgetEarlierPod(deps, planned);
   const order = await recoveryInput(deps, { spec, planned, run }, work);
   const reached = await inTarget(planned, () => act(order));
   await deps.failpoint('recover:reached');
@@ -106,7 +108,7 @@ async function replay(
       `recovery did not reach its target: ${compared.words.join('; ')}`,
       'the copy is left as it is, for a look; throw it away and begin again',
     );
-  return { ...compared, reached, psql: psqlLine(order.who, reached) };
+  return { ...compared, reached, psql: psqlLine(order.who, reached, planned) };
 }
 
 /** Ends recovery where it stands: the copy takes writes, on a timeline of its own. Done twice is done once. */
@@ -116,10 +118,19 @@ export async function promoteRecovery(
   work: Working,
 ): Promise<Promoted & { readonly psql: string }> {
   await deps.failpoint('recover:promote');
+  await forgetEarlierPod(deps, input.planned);
   const order = await recoveryInput(deps, input, work);
   const promoted = await inTarget(input.planned, () => promote(order));
   await deps.failpoint('recover:promoted');
-  return { ...promoted, psql: psqlLine(order.who, promoted) };
+  return { ...promoted, psql: psqlLine(order.who, promoted, input.planned) };
+}
+
+/** A pod that was made anew shares the volume with the one before, and nothing else: what ran there is gone. */
+async function forgetEarlierPod(
+  { self }: Dependencies,
+  { workload, places }: Pick<PlannedRecovery, 'workload' | 'places'>,
+): Promise<void> {
+  if (workload !== undefined) await forgetDeadPostmaster(places.dataDirectory, self.startedAt);
 }
 
 /** Stops the copy and removes what the recovery made, and only that. */
@@ -191,7 +202,7 @@ async function recoveryInput(
     }),
     last: lastSegment(planned),
     target: facts.target,
-    who: await whoOf(deps, spec.source),
+    who: planned.who ?? (await whoOf(deps, spec.source)),
     signal,
     onProgress: ({ status, lsn, lastTransactionTime, segment }) => {
       const where = lsn ?? segment;
@@ -212,4 +223,6 @@ function lastSegment({ plan }: PlannedRecovery): SegmentId | undefined {
 const psqlLine = (
   { user, database }: RecoveryInput['who'],
   { socketDirectory, port }: { socketDirectory: string; port: number },
-) => `psql --host ${socketDirectory} --port ${String(port)} --username ${user} ${database}`;
+  { workload, host }: Pick<PlannedRecovery, 'workload' | 'host'>,
+) =>
+  `${workload === undefined ? '' : `kubectl --namespace ${workload.namespace} exec --stdin --tty job/${host} -- `}psql --host ${socketDirectory} --port ${String(port)} --username ${user} ${database}`;

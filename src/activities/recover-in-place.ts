@@ -1,9 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HoldfastError, messageOf } from '../domain/errors.ts';
+import { HoldfastError } from '../domain/errors.ts';
 import type { InstanceConfig } from '../domain/config.ts';
 import type { RecoverSpec } from '../domain/physical-specs.ts';
-import { withSession } from '../postgres/connection.ts';
 import { readControlData } from '../postgres/instance/control-data.ts';
 import { instanceState } from '../postgres/instance/state.ts';
 import { handOver } from '../postgres/recovery/promote.ts';
@@ -14,10 +13,10 @@ import { runServiceCommand } from '../process/service-command.ts';
 import { serverOf, type Dependencies } from './dependencies.ts';
 import type { PlannedRecovery } from './plan-recovery.ts';
 import { mappingOf, type RecoveryCopyInput } from './recover-copy.ts';
+import { untilItAnswers } from './until-it-answers.ts';
 import type { Working } from './working.ts';
 
 const stopMs = 5 * 60_000;
-const startMs = 5 * 60_000;
 const pauseMs = 500;
 
 /** Stops the cluster's own server and puts its directories aside. Called again it goes on. */
@@ -28,16 +27,16 @@ export async function stopAndPutAside(
 ): Promise<{ readonly asides: readonly Aside[] }> {
   report({ doing: 'stopping the server' });
   await deps.failpoint('in place:stop');
-  await stopServer(instanceOf(input.spec), input.planned.places.dataDirectory, signal);
+  await stopServer(input, signal);
   await deps.failpoint('in place:stopped');
   report({ doing: 'putting its directories aside' });
-  const asides = await putAside(whatGoesAside(input));
+  const asides = await putAside({ ...whatGoesAside(input), isGone: input.planned.workload !== undefined });
   await deps.failpoint('in place:aside');
   return { asides };
 }
 
 /** The data directory, and the tablespaces that the recovered state has in the same places. */
-const whatGoesAside = ({ planned, run }: RecoveryCopyInput) => ({
+const whatGoesAside = ({ planned, run }: Pick<RecoveryCopyInput, 'planned' | 'run'>) => ({
   id: run.short,
   dataDirectory: planned.places.dataDirectory,
   tablespaceDirectories: planned.plan.facts.makes.tablespaces.flatMap(({ from, to }) => (from === to ? [from] : [])),
@@ -54,7 +53,7 @@ export async function handOverInPlace(
   await handOver({ dataDirectory, workDirectory, signal, tablespaces });
   await deps.failpoint('in place:handed over');
   report({ doing: 'starting the server' });
-  await startServer(deps, spec, signal);
+  await startServer(deps, { spec, planned }, signal);
 }
 
 export interface PutBackInput extends RecoveryCopyInput {
@@ -70,19 +69,19 @@ export async function putBackInPlace(
 ): Promise<void> {
   const { dataDirectory, workDirectory } = planned.places;
   report({ doing: 'bringing the old state back' });
-  const asides = await asidesOf(whatGoesAside({ spec, planned, run }));
+  const asides = await asidesOf(whatGoesAside({ planned, run }));
   if (handedOver !== null && asides.some(({ directory }) => directory === dataDirectory))
     await assertStillOurs(deps, planned, handedOver, signal);
   await throwAway({ workDirectory, signal }).catch((error: unknown) => {
     // Handed over before: then it is no recovery's any more, and the service's own stop is what ends it.
     if (!(error instanceof HoldfastError)) throw error;
   });
-  await stopServer(instanceOf(spec), dataDirectory, signal);
+  await stopServer({ spec, planned }, signal);
   await deps.failpoint('in place:put back');
-  await putBack(asides, { handedOver: handedOver !== null });
+  await putBack(asides, { handedOver: handedOver !== null, isGone: planned.workload !== undefined });
   await removeOwn({ planned });
   report({ doing: 'starting the server' });
-  await startServer(deps, spec, signal);
+  await startServer(deps, { spec, planned }, signal);
 }
 
 /** Another recovery may have taken the place since, and its state is not this run's to remove. PlanChanged. */
@@ -125,7 +124,13 @@ function instanceOf({ instance, argument }: RecoverSpec): InstanceConfig {
   );
 }
 
-async function stopServer({ stop }: InstanceConfig, dataDirectory: string, signal: AbortSignal): Promise<void> {
+type Managed = Pick<RecoveryCopyInput, 'spec' | 'planned'>;
+
+/** A StatefulSet's server is none of this machine: its pods are gone when somebody works on its volume. */
+async function stopServer({ spec, planned }: Managed, signal: AbortSignal): Promise<void> {
+  if (planned.workload !== undefined) return;
+  const { stop } = instanceOf(spec);
+  const { dataDirectory } = planned.places;
   if ((await instanceState(dataDirectory)).pid === undefined) return;
   await runServiceCommand(stop, signal);
   const deadline = performance.now() + stopMs;
@@ -140,25 +145,9 @@ async function stopServer({ stop }: InstanceConfig, dataDirectory: string, signa
   }
 }
 
-async function startServer(deps: Dependencies, spec: RecoverSpec, signal: AbortSignal): Promise<void> {
+async function startServer(deps: Dependencies, { spec, planned }: Managed, signal: AbortSignal): Promise<void> {
+  if (planned.workload !== undefined) return;
   const { start, dataDirectory } = instanceOf(spec);
   if ((await instanceState(dataDirectory)).pid === undefined) await runServiceCommand(start, signal);
-  const server = await serverOf(deps, spec.source);
-  const deadline = performance.now() + startMs;
-  for (;;) {
-    try {
-      await withSession(server, { signal }, () => Promise.resolve());
-      return;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (performance.now() > deadline)
-        throw new HoldfastError(
-          'RestoreFailed',
-          `the server was started and doesn't answer: ${messageOf(error)}`,
-          'see its own log; its directories are in their places',
-          { cause: error },
-        );
-    }
-    await sleep(pauseMs, undefined, { signal });
-  }
+  await untilItAnswers(await serverOf(deps, spec.source), signal);
 }

@@ -6,6 +6,7 @@ import type {
   PruneArgument,
   RestoreArgument,
 } from '../domain/arguments.ts';
+import { recoverCnpgSpec, type RecoverCnpgSpec } from '../domain/cnpg-recovery-spec.ts';
 import { cnpgSpec, type CnpgSpec } from '../domain/cnpg-specs.ts';
 import type { Config } from '../domain/config.ts';
 import { HoldfastError } from '../domain/errors.ts';
@@ -46,8 +47,9 @@ export function controlActivities(deps: Dependencies) {
       return walSpec(await deps.config(), cluster);
     },
 
-    async resolveRecover({ argument }: { readonly argument: RecoverArgument }): Promise<RecoverSpec> {
-      const spec = recoverSpec(await deps.config(), argument);
+    async resolveRecover({ argument }: { readonly argument: RecoverArgument }): Promise<RecoverSpec | RecoverCnpgSpec> {
+      const config = await deps.config();
+      const spec = recoverCnpgSpec(config, argument) ?? recoverSpec(config, argument);
       await untilServed(deps, spec.source);
       return spec;
     },

@@ -1,54 +1,40 @@
-import { sha256Hex } from '../domain/canonical.ts';
+import { dirname } from 'node:path';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
-import { drillKey, drillOutcome, type DrillCheckResult, type DrillEvidence } from '../domain/evidence.ts';
+import type { DrillCheckResult } from '../domain/evidence.ts';
 import { oneLine } from '../domain/format.ts';
 import type { DrillSpec } from '../domain/physical-specs.ts';
-import type { RunIdentity } from '../domain/run.ts';
-import { findAmcheck, runAmcheck } from '../postgres/drill/amcheck.ts';
-import { failed, passed, runChecks } from '../postgres/drill/checks.ts';
+import type { Kubernetes } from '../kubernetes/connection.ts';
+import { findAmcheck } from '../postgres/drill/amcheck.ts';
+import { failed, passed } from '../postgres/drill/checks.ts';
 import { chooseDrill, newestBase, newestLogical } from '../postgres/drill/choose.ts';
-import { restoreLogical, type DrillServer } from '../postgres/drill/logical.ts';
-import { ageSeconds, blames, nothingRestored, type Restored } from '../postgres/drill/outcome.ts';
+import { makeLocalServer } from '../postgres/drill/local-server.ts';
+import { blames, type Restored } from '../postgres/drill/outcome.ts';
 import { restorePhysical, type PhysicalCopy } from '../postgres/drill/physical.ts';
 import { assertOurs, makePlace, removePlace, sweepPlaces, type DrillPlace } from '../postgres/drill/place.ts';
+import type { ServerWish } from '../postgres/drill/scratch-server.ts';
 import { runningInstance } from '../postgres/instance/start.ts';
 import { findServerPrograms, type ServerPrograms } from '../postgres/server-programs.ts';
-import { readCatalog, readManifest } from '../storage/catalog.ts';
+import { readCatalog } from '../storage/catalog.ts';
 import { baseManifestAt, readBases } from '../storage/physical-catalog.ts';
 import { readArchived } from '../storage/wal/archived.ts';
 import { walStore } from './archive-wal.ts';
-import { localArchive } from './archive-files.ts';
-import { restoreJobs, restoreTools } from './content.ts';
 import { whoOf, type Dependencies } from './dependencies.ts';
-import { asRead, readPart } from './restore-cluster.ts';
-import type { Source } from './source.ts';
+import { drillInPod } from './drill-in-pod.ts';
+import { drillLogical } from './drill-logical.ts';
+import {
+  ask,
+  backupGone,
+  checkSound,
+  recordDrill,
+  tried,
+  type Drilled,
+  type DrilledBackup,
+  type Drilling,
+  type DrillInput,
+} from './drill-steps.ts';
 import type { Working } from './working.ts';
 
-/** The backup that a drill restores. */
-export interface DrilledBackup {
-  readonly backup: string;
-  readonly manifestKey: string;
-}
-
-export interface DrillInput {
-  readonly spec: DrillSpec;
-  readonly drilled: DrilledBackup;
-  readonly run: RunIdentity;
-  /** No other attempt of this run has it. */
-  readonly attempt: number;
-}
-
-export interface Drilled {
-  readonly backup: string;
-  readonly outcome: 'passed' | 'failed';
-  readonly restoreSeconds: number | null;
-  readonly dataAgeSeconds: number | null;
-  readonly checks: readonly DrillCheckResult[];
-  /** Where the evidence lies. */
-  readonly evidence: string;
-  /** What could not be removed, of this drill or of earlier ones; the next tries again. */
-  readonly leftBehind: readonly string[];
-}
+export type { Drilled, DrilledBackup, DrillInput } from './drill-steps.ts';
 
 /** The newest good backup of the policy. Changes nothing. */
 export async function chooseDrilled(
@@ -73,11 +59,33 @@ export async function chooseDrilled(
  * Restores a backup into a server that exists for nothing else, asks the checks, and writes what it found as evidence
  * beside the backup, passed or failed. Whatever keeps the drill itself from being made is its failure, and no evidence.
  *
- * Nothing of the server stays, however it ends: what an attempt left whose worker was killed is removed by the next
- * drill on this machine.
+ * Dumps of clusters in Kubernetes go into a pod beside the cluster, if the configuration doesn't want otherwise and this
+ * worker has a Kubernetes to ask; everything else onto this machine's disk. Nothing of the server stays, however it
+ * ends: what an attempt left whose worker was killed is removed by the next one, or by the next drill.
  */
 export async function runDrill(deps: Dependencies, input: DrillInput, work: Working): Promise<Drilled> {
-  const { run, attempt, drilled } = input;
+  const { pod } = input.spec;
+  const kubernetes = pod === undefined ? undefined : kubernetesOf(deps);
+  if (pod === undefined || kubernetes === undefined) return drillHere(deps, input, work);
+  return drillInPod(deps, input, pod, kubernetes, work);
+}
+
+/** Without the activity's signal: what was made is taken away after a cancellation, too. */
+function kubernetesOf(deps: Dependencies): Kubernetes | undefined {
+  try {
+    return deps.kubernetes();
+  } catch (error) {
+    if (error instanceof HoldfastError && error.type === 'ConfigurationInvalid') return undefined;
+    throw error;
+  }
+}
+
+interface LocalDrilling extends Drilling {
+  readonly place: DrillPlace;
+}
+
+async function drillHere(deps: Dependencies, input: DrillInput, work: Working): Promise<Drilled> {
+  const { run, attempt, spec } = input;
   const { signal, report } = work;
   const { directory, runAs } = deps.instances;
   const startedAt = new Date();
@@ -88,15 +96,15 @@ export async function runDrill(deps: Dependencies, input: DrillInput, work: Work
   try {
     await deps.failpoint('drill:begun');
     const toolVersions: Record<string, string> = { holdfast: deps.version };
-    const restored = await tried(deps, input, { ...work, place, toolVersions });
+    const drilling = { ...work, place, toolVersions };
+    const restored = await tried(signal, () =>
+      spec.method === 'base' ? drillPhysical(deps, input, drilling) : drillLogicalHere(deps, input, drilling),
+    );
     await deps.failpoint('drill:checked');
     // What came of a copy that somebody took away meanwhile says nothing.
     signal.throwIfAborted();
     await assertOurs(place);
-    const evidence = evidenceOf(input, restored, startedAt, toolVersions);
-    const key = await writeEvidence(deps, input, evidence, signal);
-    const { outcome, restoreSeconds, dataAgeSeconds, checks } = evidence;
-    result = { backup: drilled.backup, outcome, restoreSeconds, dataAgeSeconds, checks, evidence: key };
+    result = await recordDrill(deps, input, { restored, startedAt, toolVersions }, signal);
   } catch (error) {
     await takeAway(place);
     throw error;
@@ -117,65 +125,18 @@ async function takeAway(place: DrillPlace): Promise<string[]> {
   }
 }
 
-interface Drilling extends Working {
-  readonly place: DrillPlace;
-  /** Filled as they are found. */
-  readonly toolVersions: Record<string, string>;
-}
-
-/** A restore that fails by the backup's own fault is a result. */
-async function tried(deps: Dependencies, input: DrillInput, drilling: Drilling): Promise<Restored> {
-  try {
-    return await (input.spec.method === 'base' ? drillPhysical : drillLogical)(deps, input, drilling);
-  } catch (error) {
-    drilling.signal.throwIfAborted();
-    const blame = blames(error);
-    if (blame === undefined) throw error;
-    return nothingRestored(failed('restore', oneLine(`${blame.type}: ${blame.message}`).slice(0, 1_000)));
-  }
-}
-
-async function drillLogical(deps: Dependencies, { drilled, spec, run, attempt }: DrillInput, drilling: Drilling) {
-  const { place, signal, report, toolVersions } = drilling;
-  const repository = deps.openRepository(spec.repository);
-  const read = await readManifest(repository, drilled.manifestKey);
-  if (!('found' in read)) throw damaged(drilled, read.reason);
-  if (read.found === undefined) throw gone(drilled);
-  const manifest = read.found;
-  const programs = await programsFor(deps, manifest.server.versionNum, toolVersions);
-  const tools = await restoreTools(deps, manifest, manifest.server.versionNum).catch(ofTools);
-  toolVersions['psql'] = tools.version;
-  const amcheck = spec.amcheck ? { program: findAmcheck(programs) } : undefined;
-  const source: Source = {
-    ...{ repository, manifest, signal },
-    compressors: deps.compressors,
-    scratch: deps.scratch,
-    owner: { run: run.short, attempt },
-  };
-  const restored = await restoreLogical({
-    ...{ place, programs, tools, signal },
-    runAs: deps.instances.runAs,
-    compressors: deps.compressors,
-    manifest: asRead(manifest),
-    run: run.short,
-    read: (part) => readPart(source, part, tools),
-    archive: (part) => localArchive(source, part, manifest.objects),
-    jobs: restoreJobs,
-    sessions: 2,
-    onProgress: ({ phase, database, bytes, totalBytes, databasesDone, databasesTotal }) => {
-      report({
-        doing: `drill: ${phase}${database === null ? '' : ` ${database}`}`,
-        ...{ bytes, totalBytes, done: databasesDone, total: databasesTotal },
-      });
+function drillLogicalHere(deps: Dependencies, input: DrillInput, drilling: LocalDrilling): Promise<Restored> {
+  const { place, signal, toolVersions } = drilling;
+  return drillLogical(deps, input, drilling, {
+    makeServer: async (wish: ServerWish) => {
+      const programs = await programsFor(deps, wish.versionNum, toolVersions);
+      return makeLocalServer({ place, programs, runAs: deps.instances.runAs, signal }, wish);
     },
+    fallen: () => fallen(place),
   });
-  await deps.failpoint('drill:restored');
-  const asked = await ask(spec, restored, drilling);
-  const sound = amcheck === undefined ? [] : [await checked(amcheck.program, restored, drilling)];
-  return { ...restored, checks: [...restored.checks, ...asked, ...sound, ...(await fallen(place))] };
 }
 
-async function drillPhysical(deps: Dependencies, { drilled, spec, run }: DrillInput, drilling: Drilling) {
+async function drillPhysical(deps: Dependencies, { drilled, spec, run }: DrillInput, drilling: LocalDrilling) {
   const { place, signal, report, toolVersions } = drilling;
   const { cluster } = spec.source;
   const repository = deps.openRepository(spec.repository);
@@ -184,11 +145,11 @@ async function drillPhysical(deps: Dependencies, { drilled, spec, run }: DrillIn
   if (base === undefined) {
     // It is gone, or can't be read any more: baseManifestAt says which.
     await baseManifestAt(repository, drilled.manifestKey);
-    throw gone(drilled);
+    throw backupGone(drilled);
   }
   const { systemIdentifier, segmentBytes, versionNum } = base.manifest.server;
   const programs = await programsFor(deps, versionNum, toolVersions);
-  const amcheck = spec.amcheck ? { program: findAmcheck(programs) } : undefined;
+  const amcheck = spec.amcheck ? { program: findAmcheck(programs.major, dirname(programs.postgres)) } : undefined;
   const recovery = chooseDrill(base, bases, await readArchived(repository, cluster, signal), new Date());
   const plain = base.manifest.archives.reduce((sum, { plainBytes }) => sum + (plainBytes ?? 0), 0);
   const restored = await restorePhysical({
@@ -211,7 +172,7 @@ async function drillPhysical(deps: Dependencies, { drilled, spec, run }: DrillIn
     // It wants its extension in every database. The copy is thrown away, and that it can be promoted is worth knowing.
     const promotion = await promoted(restored);
     sound.push(promotion);
-    if (promotion.outcome === 'passed') sound.push(await checked(amcheck.program, restored, drilling));
+    if (promotion.outcome === 'passed') sound.push(await checkSound(amcheck.program, restored, drilling));
   }
   return { ...restored, checks: [...restored.checks, ...asked, ...sound, ...(await fallen(place))] };
 }
@@ -239,16 +200,6 @@ async function promoted({ takeWrites }: PhysicalCopy): Promise<DrillCheckResult>
   }
 }
 
-function ask({ checks }: DrillSpec, { server }: DrillServer, { signal, report }: Drilling) {
-  if (checks.length > 0) report({ doing: 'drill: asking the checks' });
-  return runChecks(server, checks, signal);
-}
-
-function checked(program: string | undefined, { server }: DrillServer, { signal, report }: Drilling) {
-  report({ doing: 'drill: amcheck' });
-  return runAmcheck(program, server, signal);
-}
-
 async function programsFor(
   deps: Dependencies,
   versionNum: number,
@@ -258,58 +209,3 @@ async function programsFor(
   toolVersions['postgres'] = programs.version;
   return programs;
 }
-
-function evidenceOf(
-  { spec, drilled, run }: DrillInput,
-  { checks, restoreSeconds, dataOf, reached }: Restored,
-  startedAt: Date,
-  toolVersions: Readonly<Record<string, string>>,
-): DrillEvidence {
-  return {
-    version: 1,
-    kind: 'drill',
-    backup: drilled.backup,
-    cluster: spec.source.cluster,
-    policy: spec.policy,
-    outcome: drillOutcome(checks),
-    startedAt: startedAt.toISOString(),
-    finishedAt: new Date().toISOString(),
-    run,
-    restoreSeconds,
-    dataAgeSeconds: ageSeconds(dataOf, startedAt),
-    checks,
-    reached,
-    toolVersions,
-  };
-}
-
-async function writeEvidence(
-  deps: Dependencies,
-  { spec, run, attempt }: DrillInput,
-  evidence: DrillEvidence,
-  signal: AbortSignal,
-): Promise<string> {
-  const { cluster, backup, finishedAt, outcome } = evidence;
-  const text = `${JSON.stringify(evidence)}\n`;
-  const key = drillKey(cluster, backup, new Date(finishedAt), sha256Hex(text).slice(0, 8), outcome);
-  const repository = deps.openRepository(spec.repository);
-  await repository.put(key, { run: run.short, attempt }, new TextEncoder().encode(text), signal);
-  await deps.failpoint('drill:evidence');
-  return key;
-}
-
-/** A pg_restore that may not read what others made says nothing of it. */
-function ofTools(error: unknown): never {
-  if (!(error instanceof HoldfastError) || error.type !== 'DumpRefused') throw error;
-  throw new HoldfastError('ToolTooOld', error.message, error.hint, { cause: error });
-}
-
-const gone = ({ backup }: DrilledBackup) =>
-  new HoldfastError('NoSuchBackup', `backup ${backup} is gone since the drill chose it`, 'start the drill again');
-
-const damaged = ({ backup }: DrilledBackup, reason: string) =>
-  new HoldfastError(
-    'ObjectDamaged',
-    `the manifest of backup ${backup} can't be read: ${reason}`,
-    'take another backup, and look at the repository',
-  );

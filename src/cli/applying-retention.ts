@@ -4,7 +4,7 @@ import { HoldfastError } from '../domain/errors.ts';
 import { readCluster } from '../kubernetes/cnpg/cluster.ts';
 import { readRetention, writeRetention } from '../kubernetes/cnpg/retention.ts';
 import { wayFor } from '../kubernetes/cnpg/ways.ts';
-import { connectKubernetes, findKubernetes } from '../kubernetes/connection.ts';
+import { connectKubernetes, findKubernetes, type Kubernetes } from '../kubernetes/connection.ts';
 
 /** What became of a policy's window, where CloudNativePG keeps the backups. */
 export interface RetentionChange {
@@ -27,10 +27,12 @@ export async function applyRetention(
   config: Config,
 ): Promise<readonly RetentionChange[]> {
   const changes: RetentionChange[] = [];
+  let kubernetes: Kubernetes | undefined;
   for (const [policy, { method, window }] of Object.entries(config.policies)) {
     if (method !== 'cnpg' || window === undefined) continue;
     try {
-      changes.push(...(await applyOne(environment, config, policy, window)));
+      kubernetes ??= connectKubernetes(findKubernetes(environment));
+      changes.push(...(await applyOne(kubernetes, config, policy, window)));
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
       const reason = `${error.message} (${error.hint})`;
@@ -41,12 +43,11 @@ export async function applyRetention(
 }
 
 async function applyOne(
-  environment: Readonly<Record<string, string | undefined>>,
+  kubernetes: Kubernetes,
   config: Config,
   policy: string,
   window: string,
 ): Promise<readonly RetentionChange[]> {
-  const kubernetes = connectKubernetes(findKubernetes(environment));
   const { source, way } = cnpgSpec(config, policy);
   const cluster = await readCluster(kubernetes, source.cnpg);
   const there = await readRetention(kubernetes, cluster, wayFor(cluster, way));

@@ -21,16 +21,9 @@ export async function loadConfiguration(
   context: Pick<Context, 'environment' | 'directory'>,
   given: string | undefined,
 ): Promise<LoadedConfiguration> {
-  const variable = context.environment['HOLDFAST_CONFIG'];
-  const named = given ?? (variable === '' ? undefined : variable);
-  const places =
-    named === undefined
-      ? [resolve(context.directory, 'holdfast.yaml'), lastPlace]
-      : [resolve(context.directory, named)];
-  for (const path of places) {
-    const text = await readIfThere(path);
-    if (text !== undefined) return { config: parseConfiguration(text, path), path };
-  }
+  const { named, places } = placesOf(context, given);
+  const loaded = await readFirst({ named, places });
+  if (loaded !== undefined) return loaded;
   throw new HoldfastError(
     'ConfigurationInvalid',
     `there is no configuration at ${places.join(' or ')}`,
@@ -38,6 +31,37 @@ export async function loadConfiguration(
       ? 'write holdfast.yaml here, or name it with --config FILE or HOLDFAST_CONFIG'
       : `check the name given ${given === undefined ? 'in HOLDFAST_CONFIG' : 'with --config'}`,
   );
+}
+
+/** The same, and undefined where none was named and none is there. */
+export async function findConfiguration(
+  context: Pick<Context, 'environment' | 'directory'>,
+  given: string | undefined,
+): Promise<LoadedConfiguration | undefined> {
+  const places = placesOf(context, given);
+  return places.named === undefined ? readFirst(places) : loadConfiguration(context, given);
+}
+
+interface Places {
+  readonly named: string | undefined;
+  readonly places: readonly string[];
+}
+
+function placesOf({ environment, directory }: Pick<Context, 'environment' | 'directory'>, given?: string): Places {
+  const variable = environment['HOLDFAST_CONFIG'];
+  const named = given ?? (variable === '' ? undefined : variable);
+  return {
+    named,
+    places: named === undefined ? [resolve(directory, 'holdfast.yaml'), lastPlace] : [resolve(directory, named)],
+  };
+}
+
+async function readFirst({ places }: Places): Promise<LoadedConfiguration | undefined> {
+  for (const path of places) {
+    const text = await readIfThere(path);
+    if (text !== undefined) return { config: parseConfiguration(text, path), path };
+  }
+  return undefined;
 }
 
 /** The text of a holdfast.yaml. `path` is for messages only. */

@@ -37,6 +37,13 @@ export function words(text: string): string {
   return text.trim();
 }
 
+/** Names of Kubernetes namespaces, as often as the option is given. */
+export function namespaceName(text: string, before: readonly string[] | undefined): readonly string[] {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text))
+    throw new InvalidArgumentError("expected a namespace's name.");
+  return [...(before ?? []), text];
+}
+
 /** Site names, as often as the option is given. */
 export function siteName(text: string, before: readonly string[] | undefined): readonly string[] {
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text))

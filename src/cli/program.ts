@@ -12,6 +12,7 @@ import { addConfigCheck } from './commands/config-check.ts';
 import { addConfigSchema } from './commands/config-schema.ts';
 import { addDiscover } from './commands/discover.ts';
 import { addDrill } from './commands/drill.ts';
+import { addImportScheduledBackups } from './commands/import-scheduledbackups.ts';
 import { addPrune } from './commands/prune.ts';
 import { addRecover } from './commands/recover.ts';
 import { addRecoverGoOn } from './commands/recover-go-on.ts';
@@ -61,6 +62,7 @@ export function buildProgram(shell: Shell): Command {
   addConfigCheck(config, shell);
   addConfigSchema(config, shell);
   addDiscover(program, shell);
+  addImportScheduledBackups(group(program, 'import', 'take over what something else schedules'), shell);
   addRepositoriesInit(group(program, 'repositories', 'prepare repositories'), shell);
   addApply(program, shell);
   addWorker(program, shell);

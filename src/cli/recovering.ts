@@ -2,6 +2,7 @@ import type { TemporalConnection } from '../client/connect.ts';
 import type { WrittenRecovery } from '../client/runs.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { recoverArgument } from '../domain/recover-argument.ts';
+import type { RecoverClusterResult } from '../workflows/recover-cluster.ts';
 import type { RecoverResult } from '../workflows/recover-run.ts';
 import { checkedArgument } from './checked-argument.ts';
 import type { Context } from './context.ts';
@@ -20,6 +21,10 @@ export interface RecoverOptions extends TargetOptions {
   readonly directory?: string;
   readonly port?: number;
   readonly inPlace?: true;
+  readonly into?: string;
+  readonly instances?: number;
+  readonly storageSize?: string;
+  readonly storageClass?: string;
   readonly tablespace?: readonly string[];
   readonly wait: boolean;
 }
@@ -30,7 +35,8 @@ export function recoverArgumentOf(options: RecoverOptions, requestedBy: string |
   const target = targetOf(options);
   const tablespaces = tablespacesOf(options.tablespace ?? []);
   const beside = directory === undefined && port === undefined ? undefined : { directory, port };
-  const given = { cluster, target, backup, beside, inPlace, tablespaces, requestedBy };
+  const into = intoOf(options);
+  const given = { cluster, target, backup, beside, inPlace, into, tablespaces, requestedBy };
   const value: unknown = JSON.parse(JSON.stringify(given));
   const checked = checkedArgument(recoverArgument, value, {
     cluster: '--cluster',
@@ -40,9 +46,21 @@ export function recoverArgumentOf(options: RecoverOptions, requestedBy: string |
     'beside.directory': '--directory',
     'beside.port': '--port',
     inPlace: '--in-place',
+    'into.name': '--into',
+    'into.instances': '--instances',
+    'into.storage.size': '--storage-size',
+    'into.storage.storageClass': '--storage-class',
     ...Object.fromEntries(Object.keys(tablespaces).map((name) => [`tablespaces.${name}`, `--tablespace ${name}`])),
   });
   return { ...checked, target };
+}
+
+/** Of a cluster that CloudNativePG runs; undefined: nothing of it is given. */
+function intoOf({ into: name, instances, storageSize: size, storageClass }: RecoverOptions) {
+  const storage = size === undefined && storageClass === undefined ? undefined : { size, storageClass };
+  return name === undefined && instances === undefined && storage === undefined
+    ? undefined
+    : { name, instances, storage };
 }
 
 /** "fast=/mnt/ssd/fast", name to directory. */
@@ -91,11 +109,16 @@ export const endOfRecover = (
 ): Promise<ExitCode> =>
   endOfDecided(output, run, followed, outcome, {
     standing: ({ followUps }) =>
-      followUps.includes('promote')
-        ? { outcome: 'paused', words: [': open for reading, and nothing is written to it until you promote it'] }
-        : { outcome: 'recovered', words: [': it takes writes; what it replaced is kept until you release it'] },
+      followUps.includes('promote') && !followUps.includes('go-on')
+        ? {
+            outcome: 'recovered',
+            words: [': into a new Cluster, which archives nowhere until you promote it; throw-away deletes it'],
+          }
+        : followUps.includes('promote')
+          ? { outcome: 'paused', words: [': open for reading, and nothing is written to it until you promote it'] }
+          : { outcome: 'recovered', words: [': it takes writes; what it replaced is kept until you release it'] },
     ended: (result) => {
-      const { outcome: how, base, done } = result as RecoverResult;
+      const { outcome: how, base, done } = result as RecoverResult | RecoverClusterResult;
       return { outcome: how, words: [` from base backup ${base}`], done };
     },
   });

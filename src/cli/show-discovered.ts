@@ -1,12 +1,10 @@
-import { HoldfastError } from '../domain/errors.ts';
 import { configure, type Configured } from '../kubernetes/discovery/configuration.ts';
 import { discover } from '../kubernetes/discovery/discover.ts';
 import type { Unread } from '../kubernetes/discovery/found.ts';
 import { listEverything } from '../kubernetes/discovery/list.ts';
 import { yamlOf } from '../kubernetes/discovery/yaml.ts';
-import { connectKubernetes, findKubernetes } from '../kubernetes/connection.ts';
-import { CommandError } from './command-error.ts';
 import type { Context } from './context.ts';
+import { lookThrough, warnOfUnread } from './look-through.ts';
 import type { Output } from './output.ts';
 
 /** What `holdfast discover` found, and where it looked. */
@@ -15,26 +13,13 @@ export interface LookedAround extends Configured {
   readonly unread: readonly Unread[];
 }
 
-/** KubernetesRefused where nothing at all may be looked at: then there is no telling what is there. */
+/** As lookThrough says. */
 export async function lookAround(
-  { environment }: Pick<Context, 'environment'>,
+  context: Pick<Context, 'environment'>,
   namespaces: readonly string[] | undefined,
   signal: AbortSignal,
 ): Promise<LookedAround> {
-  const config = findKubernetes(environment);
-  const home = config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
-  const listing = await listEverything(connectKubernetes(config, signal), { namespaces, home }).catch(
-    (error: unknown) => {
-      if (signal.aborted) throw new CommandError('Interrupted', 'looking around was ended', 'nothing was changed');
-      throw error;
-    },
-  );
-  if (!listing.looked)
-    throw new HoldfastError(
-      'KubernetesRefused',
-      ['the credentials may look at nothing that runs PostgreSQL:', ...listing.unread.map(inWords)].join('\n'),
-      'grant the verb list on them in a Role of each namespace, or in a ClusterRole',
-    );
+  const listing = await lookThrough(context, namespaces, signal, listEverything, 'nothing that runs PostgreSQL');
   const discovered = discover(listing.listed);
   return {
     ...configure(discovered),
@@ -58,11 +43,6 @@ export function showDiscovered({ stdout }: Pick<Context, 'stdout'>, output: Outp
     });
     return;
   }
-  for (const one of unread) {
-    output.warn(inWords(one));
-    output.warn(`  ${one.hint}`);
-  }
+  warnOfUnread(output, unread);
   stdout.write(yamlOf(around, namespaces));
 }
-
-const inWords = ({ what, why }: Unread): string => `${what}: not looked at, ${why}`;

@@ -1,14 +1,17 @@
 import { commandsFor, inWords } from './type-this.ts';
 import { archivingDocument, showArchives } from './show-archives.ts';
+import type { CnpgWindow } from './cnpg-windows.ts';
 import { movingText } from './moving.ts';
 import type { Output, Row } from './output.ts';
+import { showCnpgClusters } from './show-cnpg.ts';
 import { showCommands } from './show-run.ts';
+import { cnpgDocument } from './show-window.ts';
 import { styled, type Span } from './spans.ts';
 import type { PolicyState, Survey } from './survey.ts';
 import { formatAge, formatUtc, formatUtcMinute } from './times.ts';
 import type { Look } from './watch.ts';
 
-export function showSurvey(output: Output, survey: Survey, nowMs: number): void {
+export function showSurvey(output: Output, survey: Survey, byCnpg: readonly CnpgWindow[], nowMs: number): void {
   if (!survey.workerPolls) output.warn("no worker polls the task queue holdfast: start one with 'holdfast worker'");
   for (const { error } of survey.unreachable) {
     output.warn(error.message);
@@ -22,6 +25,7 @@ export function showSurvey(output: Output, survey: Survey, nowMs: number): void 
   for (const cluster of survey.unprotected)
     output.line(styled('yellow', `cluster ${cluster} has no policy: nothing backs it up`));
   showArchives(output, survey.archives);
+  showCnpgClusters(output, byCnpg, nowMs);
 
   output.line();
   output.line(styled('bold', survey.open.length === 0 ? 'no open runs' : 'open runs'));
@@ -95,7 +99,10 @@ function stateOf({ progress, workflow }: Look): string {
   return step ? step.name : 'between two steps';
 }
 
-export function surveyDocument({ policies, unprotected, unreachable, archives, open, failures, workerPolls }: Survey) {
+export function surveyDocument(
+  { policies, unprotected, unreachable, archives, open, failures, workerPolls }: Survey,
+  byCnpg: readonly CnpgWindow[],
+) {
   return {
     workerPolls,
     policies: policies.map(({ newestGood, freshness, ...rest }) => ({
@@ -111,6 +118,7 @@ export function surveyDocument({ policies, unprotected, unreachable, archives, o
       standing,
       archiving: archiving ? archivingDocument(archiving) : null,
     })),
+    cnpg: cnpgDocument(byCnpg),
     unreachable: unreachable.map(({ repository, error }) => ({
       repository,
       type: error.type,

@@ -68,9 +68,12 @@ export const windowsDocument = ({ clusters, unreachable }: Windows, byCnpg: read
     unreadable,
     damaged: damaged.map(({ repository, error }) => ({ repository, ...errorDocument(error) })),
   })),
-  cnpg: byCnpg.map((found) => ('error' in found ? { ...found, error: errorDocument(found.error) } : found)),
+  cnpg: cnpgDocument(byCnpg),
   unreachable: unreachable.map(({ cluster, repository, error }) => ({ cluster, repository, ...errorDocument(error) })),
 });
+
+export const cnpgDocument = (byCnpg: readonly CnpgWindow[]) =>
+  byCnpg.map((found) => ('error' in found ? { ...found, error: errorDocument(found.error) } : found));
 
 const errorDocument = (error: Windows['unreachable'][number]['error']) => ({
   type: error.type,

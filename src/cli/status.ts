@@ -1,6 +1,7 @@
 import type { TemporalConnection } from '../client/connect.ts';
 import type { Config } from '../domain/config.ts';
 import { repositoryOpener } from './catalogs.ts';
+import { readCnpgWindows } from './cnpg-windows.ts';
 import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { follow } from './follow.ts';
@@ -24,9 +25,12 @@ export async function statusOfAll(
   temporal: TemporalConnection,
   nowMs: number,
 ): Promise<ExitCode> {
-  const found = await survey(config, temporal, repositoryOpener(context), nowMs);
-  showSurvey(output, found, nowMs);
-  output.document(surveyDocument(found));
+  const [found, byCnpg] = await Promise.all([
+    survey(config, temporal, repositoryOpener(context), nowMs),
+    readCnpgWindows(context.environment, config, undefined),
+  ]);
+  showSurvey(output, found, byCnpg, nowMs);
+  output.document(surveyDocument(found, byCnpg));
   return found.open.some(({ look }) => waits(look)) ? exitCodes.waits : exitCodes.ok;
 }
 

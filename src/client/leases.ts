@@ -12,6 +12,14 @@ export interface Leases {
    */
   acquire(cluster: string, request: LeaseRequest, turn: string): Promise<Extract<Grant, { granted: true }>>;
   giveBack(cluster: string, request: LeaseRequest, turn: string): Promise<void>;
+  /** Which of these runs are over, however they ended. */
+  closed<Run extends RunReference>(runs: readonly Run[]): Promise<readonly Run[]>;
+}
+
+/** A run, by its first execution. */
+export interface RunReference {
+  readonly workflowId: string;
+  readonly runId: string;
 }
 
 export function temporalLeases(client: Client): Leases {
@@ -54,6 +62,7 @@ export function temporalLeases(client: Client): Leases {
     async giveBack(cluster, request, turn) {
       await update('give-back', cluster, request, `give-back-${request.mode}-${request.runId}-${turn}`);
     },
+    closed: (runs) => closedOf(client, runs),
   };
 }
 
@@ -68,8 +77,8 @@ async function holdersOf(client: Client, cluster: string): Promise<readonly Hold
   }
 }
 
-async function closedOf(client: Client, holders: readonly Holder[]): Promise<Holder[]> {
-  const closed: Holder[] = [];
+async function closedOf<Run extends RunReference>(client: Client, holders: readonly Run[]): Promise<Run[]> {
+  const closed: Run[] = [];
   for (const holder of holders) {
     try {
       const { status, raw } = await client.workflow

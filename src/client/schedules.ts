@@ -1,4 +1,11 @@
-import { ScheduleNotFoundError, ScheduleOverlapPolicy, type Client, type ScheduleOptions } from '@temporalio/client';
+import {
+  ScheduleNotFoundError,
+  ScheduleOverlapPolicy,
+  type Client,
+  type ScheduleDescription,
+  type ScheduleHandle,
+  type ScheduleOptions,
+} from '@temporalio/client';
 import { nextRuns } from './next-runs.ts';
 import { digestOf, type Json } from '../domain/canonical.ts';
 import type { Config, PolicyConfig } from '../domain/config.ts';
@@ -53,15 +60,40 @@ export async function applySchedules(
   return changes;
 }
 
+/** How the schedule of a policy's backups stands in Temporal. */
+export type ScheduleStanding =
+  | { readonly state: 'runs'; readonly next: Date }
+  /** Nothing wants it; not there; of another installation; paused; no further run is planned. */
+  | { readonly state: 'unwanted' | 'missing' | 'foreign' | 'paused' | 'over' };
+
+/** Whether Temporal will start a policy's backups, by a schedule of this installation. Changes nothing. */
+export async function lookUpSchedule(
+  client: Client,
+  { installation, policies }: Pick<Config, 'installation' | 'policies'>,
+  policy: string,
+): Promise<ScheduleStanding> {
+  if (policies[policy]?.schedule === undefined) return { state: 'unwanted' };
+  const found = await described(client.schedule.getHandle(scheduleId(installation, policy)));
+  if (found === undefined) return { state: 'missing' };
+  if (found.memo?.[memoKey] !== installation) return { state: 'foreign' };
+  if (found.state.paused) return { state: 'paused' };
+  const [next] = found.info.nextActionTimes;
+  return next === undefined ? { state: 'over' } : { state: 'runs', next };
+}
+
+/** undefined: there is no such schedule. */
+const described = (handle: ScheduleHandle): Promise<ScheduleDescription | undefined> =>
+  handle.describe().catch((error: unknown) => {
+    if (error instanceof ScheduleNotFoundError) return undefined;
+    throw error;
+  });
+
 async function applySchedule(
   client: Client,
   options: ScheduleOptions,
 ): Promise<{ change: ScheduleChange['change']; paused: boolean }> {
   const handle = client.schedule.getHandle(options.scheduleId);
-  const before = await handle.describe().catch((error: unknown) => {
-    if (error instanceof ScheduleNotFoundError) return undefined;
-    throw error;
-  });
+  const before = await described(handle);
   if (!before) {
     await client.schedule.create(options);
     return { change: 'created', paused: false };

@@ -85,7 +85,35 @@ const statefulsetSchema = z.strictObject({
   sslmode: sslmode('prefer'),
   sslrootcert: rootCertificate,
   walVolume: kubernetesName.optional().describe('a volume claim that archived WAL lies on today'),
+  inPlace: z
+    .strictObject({
+      dataDirectory: absolutePath
+        .optional()
+        .describe('as its container sees it; default: as the server says, else PGDATA, else as its image has it'),
+    })
+    .optional()
+    .describe(
+      'allows recovery in place: scales it to 0 and works on its volume by a pod of ours; workers need more rights then',
+    ),
 });
+
+const cnpgRecoverySchema = z
+  .strictObject({
+    manifest: absolutePath
+      .optional()
+      .describe('a file that holds the Cluster as it lies in git, for when the Cluster itself is gone'),
+    spec: z
+      .record(z.string(), z.json())
+      .optional()
+      .describe("the same in this file: the Cluster's spec, with its backup section, image and storage"),
+    deadline: durationSchema
+      .optional()
+      .describe('a new Cluster that is not healthy by then counts as failed, and is removed; default 24h'),
+  })
+  .refine(
+    ({ manifest, spec }) => manifest === undefined || spec === undefined,
+    'must have at most one of manifest, spec',
+  );
 
 const cnpgSchema = z.strictObject({
   namespace: kubernetesName,
@@ -96,6 +124,7 @@ const cnpgSchema = z.strictObject({
   database: maintenanceDatabase,
   sslmode: sslmode('require'),
   sslrootcert: rootCertificate,
+  recovery: cnpgRecoverySchema.optional().describe('for recovery into a new Cluster'),
 });
 
 const commandSchema = z.array(z.string().min(1)).min(1).describe('a program and its arguments; no shell reads it');
@@ -126,6 +155,34 @@ const checkSchema = z.strictObject({
   expect: z.string().describe('the one value that it must answer, as text'),
 });
 
+const size = z
+  .string()
+  .regex(/^[1-9][0-9]*(Mi|Gi|Ti)$/, 'must be a size such as "20Gi"')
+  .describe('Mi, Gi or Ti');
+const quantity = z.string().regex(/^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/, 'must be a quantity as in Kubernetes');
+const resourceAmounts = z.strictObject({ cpu: quantity.optional(), memory: quantity.optional() });
+
+const drillPlaceSchema = z.strictObject({
+  on: z
+    .enum(['pod', 'worker'])
+    .optional()
+    .describe(
+      "pod (default, for cnpg and statefulset): dumps are drilled in a pod with the cluster's own image; worker: on the worker's disk, with its programs, as base backups always are",
+    ),
+  namespace: kubernetesName.optional().describe("of the pod; default: the cluster's own"),
+  image: z.string().min(1).max(500).optional().describe('default: the one that the cluster runs'),
+  storage: z
+    .strictObject({
+      size: size.optional().describe("default: half as much again as the backup's databases took, and 2Gi"),
+      storageClass: kubernetesName.optional().describe("of a volume of its own; default: the node's disk"),
+    })
+    .optional(),
+  resources: z
+    .strictObject({ requests: resourceAmounts.optional(), limits: resourceAmounts.optional() })
+    .optional()
+    .describe('of the pod; default: requests { cpu: 100m, memory: 512Mi }, limits { memory: 2Gi }'),
+});
+
 const clusterSchema = z
   .strictObject({
     server: serverSchema.optional(),
@@ -139,6 +196,9 @@ const clusterSchema = z
       .describe(
         "for recovery in place: the server's own files and how it is stopped and started, on the worker's machine",
       ),
+    drill: drillPlaceSchema
+      .optional()
+      .describe('for clusters in Kubernetes: where a backup is restored into a scratch server, as a proof'),
     site: nameSchema.default('main').describe('workers of this site do the work on this cluster'),
   })
   .refine(
@@ -352,6 +412,31 @@ const restoreApprovalSchema = z.strictObject({
   approvers: z.array(approverSchema).default([]),
 });
 
+/** Kubernetes' own words, passed on as they are: its API server judges them. */
+const kubernetesPart = z.looseObject({ name: z.string().min(1) });
+
+const workerPodSchema = z
+  .strictObject({
+    image: z.string().min(1).describe("the worker's image, with the programs of the cluster's PostgreSQL"),
+    pullSecrets: z.array(kubernetesName).default([]).describe('names of Secrets'),
+    env: z
+      .array(kubernetesPart)
+      .default([])
+      .describe('as in a container: TEMPORAL_API_KEY from a Secret, say; default: where this worker finds Temporal'),
+    volumes: z
+      .array(kubernetesPart)
+      .default([])
+      .describe("as in a pod: repositories' directories, Secrets with their keys"),
+    volumeMounts: z
+      .array(kubernetesPart.extend({ mountPath: absolutePath }))
+      .default([])
+      .describe('as in a container'),
+    resources: z.looseObject({}).optional().describe('as in a container'),
+  })
+  .describe(
+    "pods that a run makes for itself in a cluster's namespace; default: as the pod that the worker runs in has it",
+  );
+
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
   installation: nameSchema.describe(
@@ -360,6 +445,7 @@ export const configSchema = z.strictObject({
   repositories: z.record(nameSchema, repositorySchema).default({}),
   clusters: z.record(nameSchema, clusterSchema),
   policies: z.record(nameSchema, policySchema).default({}),
+  kubernetes: z.strictObject({ workerPod: workerPodSchema.optional() }).prefault({}),
   approvals: z.strictObject({ restore: restoreApprovalSchema.prefault({}) }).prefault({}),
   tools: z
     .strictObject({
@@ -375,7 +461,8 @@ export type Config = Readonly<z.infer<typeof configSchema>>;
 export type ClusterConfig = Config['clusters'][string];
 export type ServerConfig = NonNullable<ClusterConfig['server']>;
 export type StatefulSetConfig = NonNullable<ClusterConfig['statefulset']>;
-export type CnpgConfig = NonNullable<ClusterConfig['cnpg']>;
+export type CnpgConfig = Omit<NonNullable<ClusterConfig['cnpg']>, 'recovery'>;
+export type WorkerPodConfig = NonNullable<Config['kubernetes']['workerPod']>;
 export type PolicyConfig = Config['policies'][string];
 export type InstanceConfig = NonNullable<ClusterConfig['instance']>;
 export type DrillCheck = NonNullable<PolicyConfig['checks']>[number];

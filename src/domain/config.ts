@@ -125,7 +125,7 @@ function sharedDirectories({ repositories }: Config): Finding[] {
   return findings;
 }
 
-function whatTheKindHasNot(at: string, { cnpg, server, wal, instance }: ClusterConfig): Finding[] {
+function whatTheKindHasNot(at: string, { cnpg, server, wal, instance, drill }: ClusterConfig): Finding[] {
   const findings: Finding[] = [];
   if (cnpg !== undefined && wal !== undefined)
     findings.push({
@@ -135,6 +135,15 @@ function whatTheKindHasNot(at: string, { cnpg, server, wal, instance }: ClusterC
     });
   if (server === undefined && instance !== undefined)
     findings.push({ path: `${at}.instance`, message: "is for clusters of kind server, on the worker's own machine" });
+  if (server !== undefined && drill !== undefined)
+    findings.push({
+      path: `${at}.drill`,
+      message: "is for clusters in Kubernetes: a server's backups are drilled on the worker",
+    });
+  if (drill?.on === 'worker')
+    for (const member of ['namespace', 'image', 'storage', 'resources'] as const)
+      if (drill[member] !== undefined)
+        findings.push({ path: `${at}.drill.${member}`, message: 'is for drills in a pod, not for on: worker' });
   return findings;
 }
 

@@ -1,5 +1,6 @@
 import { digestOf, sha256Hex, type Json } from './canonical.ts';
-import { policyPrefix, type Config, type DrillCheck, type InstanceConfig } from './config.ts';
+import { policyPrefix, type Config, type DrillCheck, type InstanceConfig, type PolicyConfig } from './config.ts';
+import { drillPodSpec, type DrillPodSpec } from './drill-place.ts';
 import { durationMs } from './duration.ts';
 import { HoldfastError } from './errors.ts';
 import type { PhysicalKeep } from './physical-retention.ts';
@@ -12,6 +13,7 @@ import {
   type RepositorySpec,
   type TargetSpec,
 } from './specs.ts';
+import { refuseUnasked } from './workload.ts';
 
 /** What runs of base backups, WAL archives, recoveries and drills are resolved to; see specs.ts. */
 
@@ -65,6 +67,8 @@ export interface DrillSpec {
   readonly repository: RepositorySpec;
   readonly checks: readonly DrillCheck[];
   readonly amcheck: boolean;
+  /** Where there is none: on the worker's disk. */
+  readonly pod?: DrillPodSpec;
   readonly digest: string;
 }
 
@@ -132,12 +136,7 @@ ${cluster}`).slice(0, 8)}`;
 
 export function recoverSpec(config: Config, argument: RecoverArgument): RecoverSpec {
   const source = targetSpec(config, argument.cluster);
-  if ('cnpg' in source)
-    throw new HoldfastError(
-      'NotBuiltYet',
-      `cluster ${argument.cluster} is run by CloudNativePG, whose recovery into a new Cluster is not in this version`,
-      "recover it with bootstrap.recovery of a new Cluster; 'holdfast window' says from when on that is possible",
-    );
+  refuseUnasked({ argument, source });
   const cluster = config.clusters[argument.cluster];
   const wal = cluster?.wal?.repository;
   return digested({
@@ -167,7 +166,14 @@ export function drillSpec(config: Config, name: string): DrillSpec {
     repository: repositorySpec(config, policy.repository ?? ''),
     checks: policy.checks ?? [],
     amcheck: policy.amcheck ?? false,
+    ...podOf(config, policy),
   });
+}
+
+/** A base backup is files: it is recovered where the worker can put them. */
+function podOf({ clusters }: Config, { cluster, method }: PolicyConfig): Pick<DrillSpec, 'pod'> {
+  const pod = method === 'base' ? null : drillPodSpec(named(clusters, cluster, 'cluster'));
+  return pod === null ? {} : { pod };
 }
 
 const digested = <T extends object>(body: T): T & { readonly digest: string } => ({

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseArgument } from './arguments.ts';
 import { wellFormed } from './format.ts';
 import { nameSchema, plainIdSchema } from './ids.ts';
+import { quantityBytes } from './quantity.ts';
 import { recoveryTargetSchema } from './recovery-target.ts';
 
 /** What starts the workflow `recover`: ONE JSON value, unknown until this schema has seen it. */
@@ -23,6 +24,16 @@ const tablespaceName = z
 /** Whether two directories are the same, or one lies in the other. */
 export const meet = (a: string, b: string) => a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
 
+/** Of the new Cluster, whose name becomes part of pods' and Services' names. */
+const newClusterName = z
+  .string()
+  .regex(
+    /^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$/,
+    'must be 1 to 50 lowercase letters, digits and hyphens, begin with a letter and end with a letter or digit',
+  );
+
+const quantity = z.string().refine((text) => (quantityBytes(text) ?? 0) > 0, 'must be a size such as "20Gi"');
+
 export const recoverArgument = z
   .strictObject({
     /** Whose base backups and WAL. */
@@ -36,6 +47,16 @@ export const recoverArgument = z
       .optional(),
     /** In the place of the cluster's own data directory, which is put aside. Needs an approval before anything stops. */
     inPlace: z.literal(true).optional(),
+    /** Of a cluster that CloudNativePG runs: the new Cluster; what isn't given is as with its source. */
+    into: z
+      .strictObject({
+        name: newClusterName.optional(),
+        instances: z.number().int().min(1).max(100).optional(),
+        storage: z
+          .strictObject({ size: quantity.optional(), storageClass: z.string().min(1).max(253).optional() })
+          .optional(),
+      })
+      .optional(),
     /** Where each tablespace of the backup goes: name to a new directory. In place: default where it was. */
     tablespaces: z.record(tablespaceName, directorySchema).default({}),
     requestedBy: z.string().max(200).optional(),

@@ -1,6 +1,7 @@
 import type { BaseBackup } from './base-manifest.ts';
 import type { ChoiceFacts } from './recovery-choice.ts';
 import type { RecoveryTarget } from './recovery-target.ts';
+import type { VolumeSeen, Workload, WorkloadFacts } from './workload.ts';
 
 /** What a recovery's plan is made from, and what of it a human approves. */
 
@@ -42,6 +43,8 @@ export interface RecoveryFacts {
     readonly systemIdentifier: string | null;
     readonly timeline: number | null;
   } | null;
+  /** In place of a StatefulSet's server: what is scaled to 0, and whose volume is worked on. */
+  readonly workload?: WorkloadFacts;
   /** Settings of the source that the copy does not get, with their values. */
   readonly dropped: readonly { readonly name: string; readonly value: string }[];
 }
@@ -92,6 +95,8 @@ export interface RecoveryPlanFacts extends Omit<ChoiceFacts, 'systemIdentifier'>
   readonly collationVersions: Readonly<Record<string, string | null>>;
   /** Measured before; null: not yet. */
   readonly bytesPerSecond: number | null;
+  /** In place of a StatefulSet's server. */
+  readonly workload?: Workload & { readonly volume: VolumeSeen };
 }
 
 export const collationKey = ({ localeProvider, collate }: BaseBackup['manifest']['databases'][number]) =>

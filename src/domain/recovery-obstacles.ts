@@ -3,6 +3,7 @@ import type { Obstacle } from './plan.ts';
 import { meet } from './recover-argument.ts';
 import type { RecoveryEstimates } from './recovery-estimates.ts';
 import type { RecoveryChoice } from './recovery-pick.ts';
+import { describeWorkload } from './workload.ts';
 import { collationKey, type Place, type RecoveryFacts, type RecoveryPlanFacts } from './recovery-facts.ts';
 
 /** What stands in the way of a recovery on this machine: hopeless before anything is touched, or good to know. */
@@ -16,7 +17,8 @@ export function recoveryObstacles(
     ...versionObstacles(facts, choice),
     ...placeObstacles(facts, planned),
     ...tablespaceObstacles(facts, planned),
-    ...spaceObstacles(estimates),
+    ...spaceObstacles(estimates, facts.workload),
+    ...workloadObstacles(facts, planned),
     ...collationObstacles(facts, choice),
     ...liveObstacles(facts, planned),
     ...choice.notes.map((what) => note(what)),
@@ -115,7 +117,7 @@ function liveDirectories(live: RecoveryPlanFacts['live'], backedUp: RecoveryFact
   ];
 }
 
-function spaceObstacles({ space }: RecoveryEstimates): Obstacle[] {
+function spaceObstacles({ space }: RecoveryEstimates, workload: RecoveryPlanFacts['workload']): Obstacle[] {
   return space.flatMap(({ what, directory, needBytes, freeBytes }) => {
     if (freeBytes === null) return [note(`free space for ${what} in ${directory} can't be told from here`)];
     return needBytes <= freeBytes
@@ -123,10 +125,59 @@ function spaceObstacles({ space }: RecoveryEstimates): Obstacle[] {
       : [
           hopeless(
             `${what} needs about ${formatBytes(needBytes)} in ${directory}, where ${formatBytes(freeBytes)} are free`,
-            'make room, or give a directory on another disk',
+            workload === undefined
+              ? 'make room, or give a directory on another disk'
+              : `let claim ${workload.namespace}/${workload.claim} grow: the old data stays on it, beside the recovered, until it is released; or recover beside, on a worker's disk`,
           ),
         ];
   });
+}
+
+/** What a recovery on a StatefulSet's only volume can't do, and what its owner should know. */
+function workloadObstacles({ workload }: RecoveryPlanFacts, { makes }: RecoveryFacts): Obstacle[] {
+  if (workload === undefined) return [];
+  const { volume, dataDirectory, mountPath, leftBy } = workload;
+  const what = describeWorkload(workload);
+  const found: Obstacle[] = [];
+  if (makes.tablespaces.length > 0)
+    found.push(
+      hopeless(
+        `${makes.tablespaces.length === 1 ? 'tablespace' : 'tablespaces'} ${makes.tablespaces.map(({ name }) => `'${name}'`).join(', ')} of ${what} can't be recovered in place: one volume is worked on only`,
+        'recover beside it instead',
+      ),
+    );
+  if (volume.walElsewhere === true)
+    found.push(hopeless(`pg_wal of ${what} lies on another volume`, 'recover beside it instead'));
+  if (volume.owner?.uid === 0)
+    found.push(hopeless(`${dataDirectory} of ${what} belongs to root`, 'give it to the user that the server runs as'));
+  if (volume.owner === null)
+    found.push(
+      hopeless(
+        `${dataDirectory} of ${what} is not there, or can't be looked at`,
+        'correct dataDirectory: in its inPlace:',
+      ),
+    );
+  if (volume.mayMakeBeside === false)
+    found.push(
+      hopeless(
+        `user ${String(volume.owner?.uid)}, whose ${dataDirectory} is, can make no directory beside it on the volume`,
+        `let that user write to ${mountPath}, or give the pods of ${what} an fsGroup`,
+      ),
+    );
+  if (dataDirectory === mountPath)
+    found.push(
+      note(
+        `the data directory is the volume's own top: the old data waits in a hidden directory inside it, and base backups hold it too until it is released`,
+      ),
+    );
+  if (leftBy !== null)
+    found.push(
+      note(
+        `${what} was left at 0 pods by ${leftBy}, which did not end in order: what that run had put aside is left as it is`,
+        `look on the volume for ${dataDirectory}.holdfast-aside-…`,
+      ),
+    );
+  return found;
 }
 
 /**

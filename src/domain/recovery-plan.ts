@@ -10,6 +10,7 @@ import type { Asked } from './recovery-reached.ts';
 import type { RecoverArgument } from './recover-argument.ts';
 import { targetAsWritten } from './recovery-target.ts';
 import type { TimelinePath } from './timeline-path.ts';
+import { describeWorkload, workloadFacts } from './workload.ts';
 import { formatLsn, parseLsn, segmentNumber, segmentStart } from './wal.ts';
 
 /**
@@ -88,6 +89,9 @@ function factsOf(
           timeline: live?.timeline ?? null,
         }
       : null,
+    ...(facts.workload === undefined
+      ? {}
+      : { workload: workloadFacts({ ...facts.workload, user: facts.workload.volume.owner ?? facts.workload.user }) }),
     dropped: droppedSettings(manifest.settings),
   };
 }
@@ -103,17 +107,29 @@ const droppedSettings = (settings: Readonly<Record<string, string>>) =>
     .map(([name, value]) => ({ name, value }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 
-function stepsOf({ kind, chain, target, makes }: RecoveryFacts): string[] {
+function stepsOf({ kind, chain, target, makes, workload }: RecoveryFacts): string[] {
   const what = target.kind === 'latest' ? 'everything that is archived is replayed' : 'replay stops at the target';
   return [
-    ...(kind === 'inPlace'
-      ? ['a human approves', 'the server is stopped, its data directory and tablespaces are put aside']
-      : []),
+    ...(kind === 'inPlace' ? ['a human approves', ...stopSteps(workload)] : []),
     `${chain.length === 1 ? 'the base backup is' : `${String(chain.length)} backups are`} fetched into ${makes.directory}${chain.length === 1 ? '' : ' and combined'}`,
     `WAL is replayed as recovery asks for it; ${what}, and the copy is open for reading`,
     'a human looks, and decides: promote, go on to a later target, or throw away',
+    ...(workload === undefined
+      ? []
+      : [
+          `${describeWorkload(workload)} is scaled to ${String(workload.replicas)} again, on the recovered data or on the old`,
+          'a human releases the old data, which a pod of ours then removes while the server runs, or undoes the recovery, with the server down once more',
+        ]),
   ];
 }
+
+const stopSteps = (workload: RecoveryFacts['workload']) =>
+  workload === undefined
+    ? ['the server is stopped, its data directory and tablespaces are put aside']
+    : [
+        `a worker's pod mounts claim ${workload.claim}; ${describeWorkload(workload)} is scaled to 0`,
+        'the data directory is put aside on the claim, which needs room for both',
+      ];
 
 export const recoveryDigest = (plan: RecoveryPlan) => digestOf(plan.facts as unknown as Json);
 

@@ -3,6 +3,7 @@ import { shortDigest } from './plan.ts';
 import { recoveryDigest, type RecoveryPlan } from './recovery-plan.ts';
 import { describeTarget, type RecoveryTarget } from './recovery-target.ts';
 import { obstacleLines } from './render-plan.ts';
+import { describeWorkload } from './workload.ts';
 
 /** A recovery's plan as Markdown, for the Temporal UI's current details and for a terminal. */
 export function renderRecoveryPlan(plan: RecoveryPlan): string {
@@ -63,8 +64,15 @@ function replaces({ facts, estimates }: RecoveryPlan): string[] {
     ...(estimates.lostSeconds === null ? [] : [`the last ${formatSeconds(estimates.lostSeconds)}`]),
     ...(estimates.lostBytes === null ? [] : [`${formatBytes(estimates.lostBytes)} of WAL`]),
   ];
+  const { workload } = facts;
+  const scaled = workload === undefined ? '' : `, by scaling ${describeWorkload(workload)} to 0`;
   return [
-    `**stops** ${server}; clients are refused until the copy is promoted`,
+    `**stops** ${server}${scaled}; clients are refused until the copy is promoted`,
+    ...(workload === undefined
+      ? []
+      : [
+          `**works** on claim ${code(workload.claim)}, by a pod of its own${workload.user === null ? '' : ` as user ${String(workload.user.uid)}`}`,
+        ]),
     `**puts aside** ${code(directory)} and its tablespaces, until they are released`,
     `**loses** for its users what was written after the target: ${lost.length === 0 ? 'how much can’t be told' : lost.join(', ')}`,
   ];

@@ -1,6 +1,7 @@
 import type { CopyReport, RestorePlan } from './plan.ts';
 import type { Decision, FollowUp, FollowUpVerb, Refusal } from './decision.ts';
 import type { RestoreArgument } from './arguments.ts';
+import type { CnpgRecoveryPlan } from './cnpg-recovery-facts.ts';
 import type { RecoverArgument } from './recover-argument.ts';
 import type { RecoveryPlan } from './recovery-plan.ts';
 
@@ -22,7 +23,7 @@ export interface Step {
 }
 
 /** What a run is about to do, of whichever kind. */
-export type Plan = RestorePlan | RecoveryPlan;
+export type Plan = RestorePlan | RecoveryPlan | CnpgRecoveryPlan;
 
 /** A plan as it is put before a human. */
 export interface Proposal {

@@ -188,11 +188,28 @@ export function clusterRepositories(config: Config, cluster: string): Repository
 export function targetSpec(config: Config, cluster: string): TargetSpec {
   const found = named(config.clusters, cluster, 'cluster');
   const { site, server, statefulset, cnpg } = found;
-  if (cnpg !== undefined) return { cluster, site, cnpg };
+  if (cnpg !== undefined) return { cluster, site, cnpg: placeOfCluster(cnpg) };
   if (statefulset !== undefined) return { cluster, site, statefulset };
   if (server !== undefined) return { cluster, site, server };
   throw new HoldfastError('Unexpected', `cluster ${cluster} is of no kind`, 'report this as a bug');
 }
+
+/** What only a recovery reads is in no other run's history. */
+const placeOfCluster = ({
+  namespace,
+  name,
+  superuserSecret,
+  database,
+  sslmode,
+  sslrootcert,
+}: NonNullable<Config['clusters'][string]['cnpg']>): CnpgConfig => ({
+  namespace,
+  name,
+  database,
+  sslmode,
+  ...(superuserSecret === undefined ? {} : { superuserSecret }),
+  ...(sslrootcert === undefined ? {} : { sslrootcert }),
+});
 
 /**
  * Before something is destroyed: the worker's own configuration must still mean the same server as when the run was

@@ -44,7 +44,13 @@ function kubernetesFailure(what: string, error: unknown): unknown {
         "the worker's credentials are not taken: look at its service account, or renew its kubeconfig",
       );
     case 403:
-      return named('KubernetesRefused', said, 'grant it in a Role, and bind that to the worker’s service account');
+      return named(
+        'KubernetesRefused',
+        said,
+        / cannot \w+ resource /.test(said)
+          ? 'grant it in a Role, and bind that to the worker’s service account'
+          : "a rule of the namespace (a quota, its pod security, a webhook) doesn't take this object; the text above says why",
+      );
     case 404:
       return named(
         'KubernetesRefused',

@@ -17,6 +17,7 @@ import type { Config } from '../domain/config.ts';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { bytesQueue, controlQueue, hostQueue, siteQueue, walQueue } from '../domain/ids.ts';
 import type { RepositorySpec } from '../domain/specs.ts';
+import type { Dependencies } from '../activities/index.ts';
 import { connectKubernetes, findKubernetes } from '../kubernetes/connection.ts';
 import { sweepPlaces } from '../postgres/drill/place.ts';
 import type { RunAs } from '../postgres/instance/run-as.ts';
@@ -37,6 +38,8 @@ export interface RunWorkerOptions {
   readonly readConfig: () => Promise<Config>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly sites: readonly string[];
+  /** Only the work on what lies on this machine's disks, which goes by this name; default: all work of the sites. */
+  readonly on?: string | undefined;
   /** How many dumps, restores and verifications run at once. */
   readonly slots: number;
   /** Where archives may lie for a while that pg_restore has to seek in. */
@@ -55,6 +58,8 @@ export interface RunWorkerOptions {
   readonly onReady?: (healthUrl: string | undefined) => void;
 }
 
+type Queue = Pick<WorkerOptions, 'taskQueue' | 'activities' | 'maxConcurrentActivityTaskExecutions'>;
+
 /** Logs that one worker streams at once: they mostly wait. */
 const walSlots = 50;
 /** Recovered copies that one worker fetches and replays at once. */
@@ -64,10 +69,12 @@ const hostSlots = 4;
 const cleanUpMs = 20_000;
 
 /**
- * Runs until SIGTERM, SIGINT or the signal. Polls `holdfast` for workflows and light work, and two queues for each
- * site: one for quick work, one with few slots for what moves bytes.
+ * Runs until SIGTERM, SIGINT or the signal. Polls `holdfast` for workflows and light work, and for each site one queue
+ * for quick work, one with few slots for what moves bytes, one for logs, and one for what lies on this machine; with `on`
+ * that one only.
  */
 export async function runWorker(options: RunWorkerOptions): Promise<void> {
+  const startedAt = new Date();
   const log = createLog(options.logLevel);
   const { temporalMetricsAddress, environment } = options;
   Runtime.install({
@@ -112,7 +119,8 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     compressors,
     scratch: options.scratch,
     instances: { directory: options.instances.directory, runAs: runAsUser(options.instances.user) },
-    host: hostname(),
+    host: options.on ?? hostname(),
+    self: { temporal: { address, namespace }, pod: ownPod(environment), startedAt },
     toolPlaces: ({ tools }: Config) => ({ configured: tools.postgres, path: environment['PATH'] ?? '' }),
     secret: readSecret,
     kubernetes: (signal?: AbortSignal) => connectKubernetes(findKubernetes(environment), signal),
@@ -131,28 +139,32 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
       ],
     },
   } satisfies Partial<WorkerOptions>;
-  const queues: readonly Pick<WorkerOptions, 'taskQueue' | 'activities' | 'maxConcurrentActivityTaskExecutions'>[] =
-    options.sites.flatMap((site) => [
-      { taskQueue: siteQueue(site), activities: siteActivities(deps), maxConcurrentActivityTaskExecutions: 20 },
-      {
-        taskQueue: bytesQueue(site),
-        activities: bytesActivities(deps),
-        maxConcurrentActivityTaskExecutions: options.slots,
-      },
-      {
-        taskQueue: hostQueue(site, deps.host),
-        activities: hostActivities(deps),
-        maxConcurrentActivityTaskExecutions: hostSlots,
-      },
-      { taskQueue: walQueue(site), activities: walActivities(deps), maxConcurrentActivityTaskExecutions: walSlots },
-    ]);
+  const onHost = (site: string): Queue => ({
+    taskQueue: hostQueue(site, deps.host),
+    activities: hostActivities(deps),
+    maxConcurrentActivityTaskExecutions: hostSlots,
+  });
+  const ofSite = (site: string): Queue[] => [
+    { taskQueue: siteQueue(site), activities: siteActivities(deps), maxConcurrentActivityTaskExecutions: 20 },
+    {
+      taskQueue: bytesQueue(site),
+      activities: bytesActivities(deps),
+      maxConcurrentActivityTaskExecutions: options.slots,
+    },
+    onHost(site),
+    { taskQueue: walQueue(site), activities: walActivities(deps), maxConcurrentActivityTaskExecutions: walSlots },
+  ];
+  const isForAll = options.on === undefined;
+  const queues = options.sites.flatMap((site) => (isForAll ? ofSite(site) : [onHost(site)]));
   // What drills of a worker that died have left here: an instance may still run.
   await sweepPlaces(options.instances.directory, { host: deps.host }, new AbortController().signal);
   const workers: Worker[] = [];
   const isRunning = (queue: string) =>
     workers.some((worker) => worker.options.taskQueue === queue && worker.getState() === 'RUNNING');
   const notReady = () =>
-    [controlQueue, ...queues.map(({ taskQueue }) => taskQueue)].filter((queue) => !isRunning(queue));
+    [...(isForAll ? [controlQueue] : []), ...queues.map(({ taskQueue }) => taskQueue)].filter(
+      (queue) => !isRunning(queue),
+    );
   let health: HealthServer | undefined;
   try {
     // First, because an address may be taken, and a worker that was made but never ran keeps the process alive.
@@ -161,16 +173,17 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     await connection.close();
     throw error;
   }
-  workers.push(
-    await Worker.create({
-      ...common,
-      ...workflowSource(),
-      taskQueue: controlQueue,
-      activities: controlActivities(deps),
-      maxConcurrentActivityTaskExecutions: 50,
-    }),
-    ...(await Promise.all(queues.map((queue) => Worker.create({ ...common, ...queue })))),
-  );
+  if (isForAll)
+    workers.push(
+      await Worker.create({
+        ...common,
+        ...workflowSource(),
+        taskQueue: controlQueue,
+        activities: controlActivities(deps),
+        maxConcurrentActivityTaskExecutions: 50,
+      }),
+    );
+  workers.push(...(await Promise.all(queues.map((queue) => Worker.create({ ...common, ...queue })))));
   const stop = (why: string) => {
     log.info({ why }, 'stopping: running work is given its time, then handed over');
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
@@ -188,7 +201,15 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
   process.once('SIGINT', onInt);
   options.signal?.addEventListener('abort', onAbort, { once: true });
   log.info(
-    { version, address, namespace, sites: options.sites, slots: options.slots, health: health?.address },
+    {
+      version,
+      address,
+      namespace,
+      sites: options.sites,
+      on: options.on,
+      slots: options.slots,
+      health: health?.address,
+    },
     'holdfast worker started',
   );
   try {
@@ -220,6 +241,14 @@ function runAsUser(user: string): RunAs | undefined {
     .find((each) => each.startsWith(`${user}:`));
   const [, , uid, gid] = line?.split(':') ?? [];
   return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
+}
+
+/** As Kubernetes tells it by its downward API, where the pod asks for that. */
+function ownPod({
+  POD_NAME: name = '',
+  POD_NAMESPACE: namespace = '',
+}: Readonly<Record<string, string | undefined>>): Dependencies['self']['pod'] {
+  return name === '' || namespace === '' ? null : { namespace, name };
 }
 
 function rememberedRepositories(readSecret: ReadSecret): (spec: RepositorySpec) => Repository {

@@ -13,7 +13,7 @@ export interface CnpgBackupResult extends TakenByCnpg {
   readonly pruned: readonly string[];
 }
 
-/** A Backup that failed is over for good, and the next needs another name: a switchover in the middle is the usual cause. */
+/** A Backup whose failure has settled is over for good, and the next needs another name. */
 const turns = 3;
 const pauseMs = 30_000;
 

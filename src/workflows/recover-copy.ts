@@ -10,6 +10,7 @@ import { onHost, persist } from './activities.ts';
 import { failureText } from './failures.ts';
 import { nowIso } from './journal.ts';
 import type { RecoverRun } from './recover-run.ts';
+import { ofMachine, type Keeper } from './workload.ts';
 
 /** The steps of a recovery that are the same beside a cluster and in its place. */
 
@@ -17,15 +18,18 @@ export async function fetchAndReplay(
   run: RecoverRun,
   spec: RecoverSpec,
   planned: PlannedRecovery,
+  ready: Keeper['ready'] = ofMachine.ready,
 ): Promise<ReachedPlace> {
   const { site } = spec.source;
   const at = onHost(site, planned.host);
   const input = { spec, planned, run: run.identity };
+  await ready();
   await run.journal.step(
     'fetch',
     () => persist(site, () => at.fetchRecovery(input)),
     ({ bytes }) => `${formatBytes(bytes)} into ${code(planned.places.dataDirectory)}`,
   );
+  await ready();
   return run.journal.step('replay', () => persist(site, () => at.replayRecovery(input)), run.reachedNote);
 }
 
@@ -47,6 +51,7 @@ export async function decideAtTarget(
   spec: RecoverSpec,
   begun: PlannedRecovery,
   first: ReachedPlace,
+  ready: Keeper['ready'] = ofMachine.ready,
 ): Promise<Decided> {
   let planned = begun;
   let reached = first;
@@ -54,6 +59,7 @@ export async function decideAtTarget(
     const followUp = await run.gate.followUp(['promote', 'go-on', 'throw-away'], run.reachedBody(planned, reached));
     try {
       if (followUp.verb === 'throw-away') return { verb: 'throw-away', followUp, planned, promoted: null };
+      await ready();
       if (followUp.verb === 'promote')
         return { verb: 'promote', followUp, planned, promoted: await promote(run, spec, planned) };
       if (followUp.target === undefined) continue;

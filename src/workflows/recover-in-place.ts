@@ -9,6 +9,7 @@ import { failure, failureText } from './failures.ts';
 import { nowIso } from './journal.ts';
 import { leaseInput, withLease } from './leasing.ts';
 import { decideAtTarget, fetchAndReplay } from './recover-copy.ts';
+import { keeperOf, planAgain, type Keeper } from './workload.ts';
 import { proposalOfRecovery, type RecoverResult, type RecoverRun } from './recover-run.ts';
 
 /**
@@ -21,11 +22,12 @@ export async function recoverInPlace(
   planned: PlannedRecovery,
 ): Promise<RecoverResult> {
   await run.approvalOf(proposalOfRecovery(planned.plan), spec.approval.expiresAfterMs);
+  const keeper = keeperOf(run, spec, planned);
   const exchanged = await withLease(leaseInput(spec.source.cluster, 'change', run.identity), () =>
-    exchange(run, spec, planned),
+    exchange(run, spec, planned, keeper),
   );
   // From here on people work with what was recovered, and backups of it are taken: only an undo takes it away.
-  return 'outcome' in exchanged ? exchanged : releaseOrUndo(run, spec, exchanged);
+  return 'outcome' in exchanged ? exchanged : releaseOrUndo(run, spec, exchanged, keeper);
 }
 
 /** Until the cluster's own service runs the recovered state, or the old state is back. */
@@ -33,15 +35,18 @@ async function exchange(
   run: RecoverRun,
   spec: RecoverSpec,
   planned: PlannedRecovery,
+  keeper: Keeper,
 ): Promise<RecoverResult | Exchanged> {
-  await assertSamePlan(run, spec, planned);
+  await beforeItStops(run, spec, planned, keeper);
   const place = { spec, planned, run: run.identity };
   let handedOver: number | null = null;
   try {
+    await keeper.down();
     const asides = await stop(run, spec, planned);
-    const decided = await decideAtTarget(run, spec, planned, await fetchAndReplay(run, spec, planned));
+    const ready = () => keeper.ready();
+    const decided = await decideAtTarget(run, spec, planned, await fetchAndReplay(run, spec, planned, ready), ready);
     if (decided.promoted === null) {
-      await bringBack(run, spec, { ...place, handedOver });
+      await bringBack(run, spec, { ...place, handedOver }, keeper);
       run.done.push('threw the recovered state away: the old one is back in its place');
       await run.recordDone(spec, decided.planned, 'thrown away', { followUp: decided.followUp });
       return run.result('thrown away', decided.planned);
@@ -51,11 +56,13 @@ async function exchange(
     await run.journal.step('start the server', () =>
       persist(spec.source.site, () => onHost(spec.source.site, planned.host).handOverInPlace(promoted)),
     );
+    const { systemIdentifier } = planned.plan.facts.source;
+    await keeper.up({ systemIdentifier, timeline: handedOver });
     run.done.push(`recovered in ${planned.places.dataDirectory}: the cluster's own service runs it`);
     await run.recordDone(spec, decided.planned, 'promoted', { followUp: decided.followUp });
     return { ...promoted, handedOver, asides };
   } catch (error) {
-    await CancellationScope.nonCancellable(() => bringBackQuietly(run, spec, { ...place, handedOver }));
+    await CancellationScope.nonCancellable(() => bringBackQuietly(run, spec, { ...place, handedOver }, keeper));
     throw error;
   }
 }
@@ -72,11 +79,25 @@ interface Exchanged extends Place {
   readonly asides: readonly Aside[];
 }
 
+/** Whatever fails here has stopped nothing. */
+async function beforeItStops(
+  run: RecoverRun,
+  spec: RecoverSpec,
+  planned: PlannedRecovery,
+  keeper: Keeper,
+): Promise<void> {
+  try {
+    await keeper.ready();
+    await assertSamePlan(run, spec, planned);
+  } catch (error) {
+    await CancellationScope.nonCancellable(() => keeper.leave());
+    throw error;
+  }
+}
+
 /** What was approved is what is done: the same plan, made again under the lease. */
 async function assertSamePlan(run: RecoverRun, spec: RecoverSpec, planned: PlannedRecovery): Promise<void> {
-  const again = await run.journal.step('check the plan', () =>
-    onHost(spec.source.site, planned.host).replanRecovery({ spec, run: run.identity, earlier: planned }),
-  );
+  const again = await run.journal.step('check the plan', () => planAgain(run, spec, planned));
   if (recoveryDigest(again.plan) === recoveryDigest(planned.plan)) return;
   throw failure(
     'PlanChanged',
@@ -96,15 +117,23 @@ async function stop(run: RecoverRun, spec: RecoverSpec, planned: PlannedRecovery
   return asides;
 }
 
-async function bringBack(run: RecoverRun, { source: { site } }: RecoverSpec, place: Place): Promise<void> {
+async function bringBack(
+  run: RecoverRun,
+  { source: { site } }: RecoverSpec,
+  place: Place,
+  keeper: Keeper,
+): Promise<void> {
+  await keeper.down();
+  await keeper.ready();
   await run.journal.step('bring the old state back', () =>
     persist(site, () => onHost(site, place.planned.host).putBackInPlace(place)),
   );
+  await keeper.up(null);
 }
 
-async function bringBackQuietly(run: RecoverRun, spec: RecoverSpec, place: Place): Promise<void> {
+async function bringBackQuietly(run: RecoverRun, spec: RecoverSpec, place: Place, keeper: Keeper): Promise<void> {
   try {
-    await bringBack(run, spec, place);
+    await bringBack(run, spec, place, keeper);
   } catch (error) {
     run.done.push(`the old state could not be brought back, and lies aside: ${failureText(error)}`);
   }
@@ -115,6 +144,7 @@ async function releaseOrUndo(
   run: RecoverRun,
   spec: RecoverSpec,
   { asides, ...place }: Exchanged,
+  keeper: Keeper,
 ): Promise<RecoverResult> {
   const { site, cluster } = spec.source;
   for (;;) {
@@ -124,14 +154,16 @@ async function releaseOrUndo(
     );
     try {
       if (asked.verb === 'undo') {
-        await withLease(leaseInput(cluster, 'change', run.identity), () => bringBack(run, spec, place));
+        await withLease(leaseInput(cluster, 'change', run.identity), () => bringBack(run, spec, place, keeper));
         run.done.push('brought the old state back');
         await run.recordDone(spec, place.planned, 'undone', { followUp: asked });
         return run.result('undone', place.planned);
       }
+      await keeper.ready();
       await run.journal.step('release', () =>
         persist(site, () => onHost(site, place.planned.host).releaseInPlace(place)),
       );
+      await keeper.leave();
       run.done.push('removed what was put aside');
       await run.recordDone(spec, place.planned, 'released', { followUp: asked });
       return run.result('released', place.planned);

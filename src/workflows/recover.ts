@@ -4,21 +4,26 @@ import type { RecoverSpec } from '../domain/physical-specs.ts';
 import { shortDigest } from '../domain/plan.ts';
 import { parseRecoverArgument } from '../domain/recover-argument.ts';
 import { recoveryDigest, refuseHopelessRecovery } from '../domain/recovery-plan.ts';
+import { isOfWorkload } from '../domain/workload.ts';
 import { control, onHost, persist, quick } from './activities.ts';
 import { fail } from './failures.ts';
 import { leaseInput, withLease } from './leasing.ts';
 import { decideAtTarget, fetchAndReplay } from './recover-copy.ts';
+import { recoverCluster, type RecoverClusterResult } from './recover-cluster.ts';
 import { recoverInPlace } from './recover-in-place.ts';
 import { RecoverRun, type RecoverResult } from './recover-run.ts';
+import { planOnVolume } from './workload.ts';
 
 /**
  * plan → fetch → replay, paused at the target and open for reading → a human: promote, go on to a later target, or
  * throw away. `{"cluster":"infra","target":{"time":"2025-10-30T14:00:00+09:00"}}`
  *
+ * A cluster that CloudNativePG runs is recovered into a new Cluster: recover-cluster.ts.
+ *
  * Nothing of the cluster changes where the copy is made beside it. In its place the approval comes before anything
  * stops.
  */
-export async function recover(input: unknown): Promise<RecoverResult> {
+export async function recover(input: unknown): Promise<RecoverResult | RecoverClusterResult> {
   try {
     const run = new RecoverRun(parseRecoverArgument(input));
     const result = await recoverBy(run);
@@ -29,12 +34,16 @@ export async function recover(input: unknown): Promise<RecoverResult> {
   }
 }
 
-async function recoverBy(run: RecoverRun): Promise<RecoverResult> {
+async function recoverBy(run: RecoverRun): Promise<RecoverResult | RecoverClusterResult> {
   const { argument, journal } = run;
   const spec = await journal.step('resolve', () => control.resolveRecover({ argument }));
+  if ('kind' in spec) return recoverCluster(run, spec);
   const planned = await journal.step(
     'plan',
-    () => quick(spec.source.site, (at) => at.planRecovery({ spec, run: run.identity })),
+    () =>
+      isOfWorkload(spec)
+        ? planOnVolume(run, spec)
+        : quick(spec.source.site, (at) => at.planRecovery({ spec, run: run.identity })),
     ({ plan }) => `${shortDigest(recoveryDigest(plan))}, from base backup ${plan.facts.chain.at(-1)?.id ?? ''}`,
   );
   run.showPlan(planned.plan);

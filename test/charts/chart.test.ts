@@ -28,7 +28,7 @@ describe.each(['plain', 'clusters', 'kept'])('the chart with the values of %s', 
     expect(helm('lint', '--strict', chart, '--values', valuesFile(name))).toContain('0 chart(s) failed');
   });
 
-  test('grants reading by name, and what asking CloudNativePG for backups takes, but no command in a pod', () => {
+  test('grants reading by name, what backups and drills make, but no command in a pod', () => {
     const workers = of('Role', render(name)).filter(({ metadata }) => !metadata.name.endsWith('-apply'));
     const rules = workers.flatMap((role) => role.rules ?? []);
     const given = parse(read(`test/charts/values/${name}.yaml`)) as { rbac?: { rules: Record<string, unknown[]> } };
@@ -36,13 +36,18 @@ describe.each(['plain', 'clusters', 'kept'])('the chart with the values of %s', 
     const own = rules.filter((rule) => !asked.some((each) => isDeepStrictEqual(each, rule)));
     for (const { resources, resourceNames = [], verbs } of own) {
       const [resource = ''] = resources;
-      expect(['secrets', 'statefulsets', 'clusters', 'backups', 'objectstores', 'volumesnapshots']).toContain(resource);
+      expect([
+        ...['secrets', 'statefulsets', 'clusters', 'backups', 'objectstores', 'volumesnapshots'],
+        // The chart's values say which clusters are drilled.
+        ...(name === 'clusters' ? ['pods'] : []),
+      ]).toContain(resource);
+      if (resource === 'pods') expect(verbs).toEqual(['create', 'delete', 'get', 'list']);
       if (['secrets', 'statefulsets', 'clusters'].includes(resource)) {
         expect(verbs).toEqual(['get']);
         expect(resourceNames.length).toBeGreaterThan(0);
       }
     }
-    expect(JSON.stringify(rules)).not.toMatch(/"\*"|pods/);
+    expect(JSON.stringify(rules)).not.toMatch(/"\*"|pods\//);
     expect(of('ClusterRole', render(name))).toEqual([]);
   });
 
@@ -101,6 +106,42 @@ describe('the chart', () => {
     expect(mayPatch).toEqual([['production', 'backups-holdfast-apply']]);
     const names = of('ServiceAccount', render('plain')).map(({ metadata }) => metadata.name);
     expect(names).toEqual(['holdfast-main']);
+  });
+
+  test('grants what a recovery in the place of a StatefulSet takes where the configuration allows it', () => {
+    const set = (members: string) =>
+      objectsIn(
+        template(
+          ...['--set', 'temporal.address=t:7233,config.installation=x'],
+          ...[
+            '--set',
+            `config.clusters.infra.statefulset.namespace=infra,config.clusters.infra.statefulset.name=postgres`,
+          ],
+          ...['--set', 'config.clusters.infra.statefulset.secret=postgres-admin'],
+          ...(members === '' ? [] : ['--set', members]),
+        ),
+      );
+    const rights = (objects: readonly Rendered[]) =>
+      of('Role', objects)
+        .flatMap(({ metadata: { namespace = '' }, rules = [] }) =>
+          rules.map(({ resources, verbs, resourceNames = [] }) =>
+            `${namespace} ${resources.join()} ${verbs.join()} ${resourceNames.join()}`.trim(),
+          ),
+        )
+        .sort();
+    const reading = ['infra secrets get postgres-admin', 'infra statefulsets get postgres'];
+    const inPlace = 'config.clusters.infra.statefulset.inPlace.dataDirectory=/data';
+    const more = [
+      'infra events list',
+      'infra jobs create,delete,get,list',
+      'infra persistentvolumeclaims get',
+      'infra pods list',
+      'infra secrets get postgres-admin',
+      'infra statefulsets get,patch postgres',
+    ];
+    expect(rights(set(''))).toEqual(reading);
+    expect(rights(set(inPlace))).toEqual(['backups pods get', ...more]);
+    expect(rights(set(`${inPlace},config.kubernetes.workerPod.image=holdfast:1`))).toEqual(more);
   });
 
   test('gives a pod that asks Kubernetes nothing no token for it', () => {

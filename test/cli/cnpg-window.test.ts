@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { CnpgWindow } from '../../src/cli/cnpg-windows.ts';
+import { showCnpgClusters } from '../../src/cli/show-cnpg.ts';
 import { showWindows, windowsDocument } from '../../src/cli/show-window.ts';
 import { HoldfastError } from '../../src/domain/errors.ts';
 import { expectGolden } from '../golden.ts';
@@ -35,6 +36,13 @@ describe('the window of a cluster of CloudNativePG', () => {
     const here = desk();
     showWindows(outputAt(here), { clusters: [], unreachable: [] }, found, new Date('2026-11-21T12:00:00Z'));
     expectGolden(import.meta.url, 'cnpg-window.txt', `${here.stdout.text}--- stderr\n${here.stderr.text}`);
+  });
+
+  test('is a line of the status of all', () => {
+    const here = desk();
+    showCnpgClusters(outputAt(here), found, Date.parse('2026-11-21T12:00:00Z'));
+    showCnpgClusters(outputAt(here), [], 0);
+    expectGolden(import.meta.url, 'cnpg-status.txt', `${here.stdout.text}--- stderr\n${here.stderr.text}`);
   });
 
   test('is told to programs', () => {

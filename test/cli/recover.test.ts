@@ -98,6 +98,17 @@ describe('what is typed about a recovery', () => {
     });
   });
 
+  test('of a cluster of CloudNativePG says what the new Cluster is like, as far as it is given', () => {
+    expect(written({ latest: true, into: 'logto-2', instances: 1, storageSize: '20Gi' })).toMatchObject({
+      into: { name: 'logto-2', instances: 1, storage: { size: '20Gi' } },
+    });
+    expect(written({ latest: true, storageClass: 'fast' })).toMatchObject({
+      into: { storage: { storageClass: 'fast' } },
+    });
+    expect(() => written({ latest: true, into: 'Logto 2' })).toThrow('--into must be 1 to 50 lowercase letters');
+    expect(() => written({ latest: true, storageSize: 'large' })).toThrow('--storage-size must be a size');
+  });
+
   test('a tablespace named like a member of every object is a tablespace', () => {
     expect(written({ latest: true, tablespace: ['constructor=/srv/c'] })).toMatchObject({
       tablespaces: { constructor: '/srv/c' },
@@ -125,6 +136,13 @@ describe('following a recovery', () => {
     const standing = '### At the target, open for reading\n\n- reached 0/3000148\n\n```\npsql -p 5433\n```';
     const { stdout } = await end(look({ ...paused, standing }));
     expect(stdout).toContain('  At the target, open for reading\n\n  - reached 0/3000148\n\n    psql -p 5433\n');
+  });
+
+  test('of a cluster of CloudNativePG stops at the new Cluster, from which there is no going on', async () => {
+    const { code, stdout } = await end(look({ ...paused, followUps: ['promote', 'throw-away'] }));
+    expect(code).toBe(0);
+    expect(stdout).toContain('recovered: into a new Cluster, which archives nowhere until you promote it');
+    expect(stdout).not.toContain('go-on');
   });
 
   test('with --json that is one document', async () => {

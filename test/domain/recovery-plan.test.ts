@@ -65,6 +65,18 @@ const chained = (): Partial<RecoveryPlanFacts> => ({
   ),
 });
 
+const onVolume = (more: Partial<NonNullable<RecoveryPlanFacts['workload']>> = {}): Partial<RecoveryPlanFacts> => ({
+  ...to({ time: '2026-11-21T05:00:00Z' }, { inPlace: true }),
+  place: { directory: '/bitnami/postgresql/data', state: 'occupied', freeBytes: 50_000_000_000 },
+  workload: {
+    ...{ namespace: 'infra', name: 'postgres', replicas: 1, claim: 'data-postgres-0', node: 'node-1', leftBy: null },
+    ...{ mountPath: '/bitnami/postgresql', subPath: null, dataDirectory: '/bitnami/postgresql/data' },
+    ...{ user: null, fsGroup: 1001 },
+    volume: { owner: { uid: 1001, gid: 1001 }, mayMakeBeside: true, walElsewhere: false },
+    ...more,
+  },
+});
+
 describe('the choice', () => {
   test.each<[string, Partial<RecoveryPlanFacts>, string]>([
     ['latest: the newest base, and WAL to the end', {}, '20261121 1:09-0E'],
@@ -261,6 +273,20 @@ describe('a plan', () => {
         collationVersions: { 'libc en_US.UTF-8': '2.41' },
         live: { ...(planFacts().live ?? never()), systemIdentifier: other },
         repository: hostile,
+      },
+    ],
+    ['in-place-of-a-statefulset', onVolume()],
+    [
+      'in-place-of-a-statefulset-hopeless',
+      {
+        ...withTablespace(),
+        ...onVolume({
+          dataDirectory: '/data',
+          mountPath: '/data',
+          leftBy: 'recover/infra/0',
+          volume: { owner: { uid: 0, gid: 0 }, mayMakeBeside: false, walElsewhere: true },
+        }),
+        place: { directory: '/data', state: 'unknown', freeBytes: 1000 },
       },
     ],
     ['hopeless', { majors: [], place: { directory: '/srv/full', state: 'occupied', freeBytes: 1000 } }],

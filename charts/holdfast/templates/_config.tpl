@@ -53,7 +53,18 @@ for changes it here.
 {{- $namespace := required (printf "%s.namespace is missing" $at) .namespace }}
 {{- $wanted = concat $wanted (list
   (list $namespace "" "secrets" "get" (required (printf "%s.secret is missing" $at) .secret))
-  (list $namespace "apps" "statefulsets" "get" (required (printf "%s.name is missing" $at) .name))) }}
+  (list $namespace "apps" "statefulsets" (ternary "get,patch" "get" (hasKey . "inPlace")) (required (printf "%s.name is missing" $at) .name))) }}
+{{- /* A recovery in its place scales it to 0, and mounts its claim into a pod of its own. */}}
+{{- if hasKey . "inPlace" }}
+{{- $wanted = concat $wanted (list
+  (list $namespace "batch" "jobs" "create,delete,get,list" "")
+  (list $namespace "" "pods" "list" "")
+  (list $namespace "" "persistentvolumeclaims" "get" "")
+  (list $namespace "" "events" "list" "")) }}
+{{- if not (dig "kubernetes" "workerPod" dict $config) }}
+{{- $wanted = append $wanted (list $.root.Release.Namespace "" "pods" "get" "") }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with $cluster.cnpg }}
 {{- $at := printf "config.clusters.%s.cnpg" $name }}
@@ -84,6 +95,18 @@ for changes it here.
   (list $namespace "postgresql.cnpg.io" "backups" "delete,patch" "")
   (list $namespace "snapshot.storage.k8s.io" "volumesnapshots" "delete,list" "")) }}
 {{- end }}
+{{- end }}
+{{- /* Dumps are drilled in a pod beside the cluster. */}}
+{{- $drill := $cluster.drill | default dict }}
+{{- $home := dig "cnpg" "namespace" (dig "statefulset" "namespace" "" $cluster) $cluster }}
+{{- $drilled := gt (len $drill) 0 }}
+{{- range $policy := $config.policies }}
+{{- if and (eq ($policy.cluster | default "") $name) $policy.drill (has ($policy.method | default "") (list "pg_dump" "pg_dumpall")) }}
+{{- $drilled = true }}
+{{- end }}
+{{- end }}
+{{- if and $home $drilled (ne ($drill.on | default "pod") "worker") }}
+{{- $wanted = append $wanted (list ($drill.namespace | default $home) "" "pods" "create,delete,get,list" "") }}
 {{- end }}
 {{- end }}
 {{- end }}

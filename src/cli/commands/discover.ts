@@ -1,5 +1,6 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { interruptible } from '../context.ts';
+import { namespaceName } from '../options.ts';
 import { withExamples, type Shell } from '../shell.ts';
 
 interface DiscoverOptions {
@@ -27,10 +28,4 @@ export function addDiscover(parent: Command, shell: Shell): void {
     ['holdfast discover --namespace infra production', 'only there'],
     ['holdfast discover --json', 'the same for programs: what was found, the configuration, what could not be read'],
   ]);
-}
-
-function namespaceName(text: string, before: readonly string[] | undefined): readonly string[] {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text))
-    throw new InvalidArgumentError("expected a namespace's name.");
-  return [...(before ?? []), text];
 }

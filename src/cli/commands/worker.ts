@@ -1,11 +1,13 @@
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
+import { exitCodes } from '../exit-codes.ts';
 import { address, duration, positiveInteger, siteName, words } from '../options.ts';
 import { withExamples, type Shell } from '../shell.ts';
 
 interface WorkerOptions {
   readonly site?: readonly string[];
+  readonly on?: string;
   readonly health: string;
   readonly metrics?: string;
   readonly slots: number;
@@ -24,6 +26,11 @@ export function addWorker(parent: Command, shell: Shell): void {
       'Runs a worker until SIGTERM or Ctrl-C. Start one beside every site whose clusters it shall reach: it needs the PostgreSQL client tools, the repository mounted, and the same configuration. Logs are JSON lines on stderr. When asked to stop it gives running work its time, then hands it to another worker.',
     )
     .option('--site <name>', 'do the work of this site; give it again for more (default: main)', siteName)
+    .option(
+      '--on <host>',
+      "only work on recovered copies that lie on this machine's disks, which goes by this name; when asked to stop it ends with exit code 130",
+      words,
+    )
     .option('--slots <number>', 'how many dumps, restores and verifications run at once', positiveInteger, 2)
     .option('--health <host:port>', 'serve /healthz, /readyz and /metrics here', address, '127.0.0.1:8080')
     .option(
@@ -58,6 +65,7 @@ export function addWorker(parent: Command, shell: Shell): void {
         readConfig: async () => (await loadConfiguration(context, path)).config,
         environment: context.environment,
         sites: options.site ?? ['main'],
+        on: options.on,
         slots: options.slots,
         scratch: resolve(context.directory, options.scratch ?? join(tmpdir(), 'holdfast')),
         instances: {
@@ -69,6 +77,8 @@ export function addWorker(parent: Command, shell: Shell): void {
         logLevel: options.logLevel,
         graceMs: options.grace,
       });
+      // A Job takes 0 for the end of the work, and makes no other pod.
+      if (options.on !== undefined) shell.exitCode = exitCodes.interrupted;
     });
   withExamples(command, [
     ['holdfast worker', 'the work of site main'],

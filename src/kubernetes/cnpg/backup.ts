@@ -3,6 +3,7 @@ import type { CnpgWay } from '../../domain/cnpg-specs.ts';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Kubernetes } from '../connection.ts';
 import { asked, found } from '../failures.ts';
+import { readItems, readObject } from '../read-object.ts';
 import { cnpgApi, type ClusterName } from './cluster.ts';
 
 /** Labels of what Holdfast makes in Kubernetes. */
@@ -83,7 +84,7 @@ export async function createBackup({ custom }: Pick<Kubernetes, 'custom'>, order
       `create ${what}`,
       custom.createNamespacedCustomObject({ ...cnpgApi, plural: 'backups', namespace, body: backupObject(order) }),
     );
-    return parse(what, made);
+    return readObject(backupSchema, what, made);
   }
   if (there.metadata.labels?.[labels.run] === order.labels[labels.run]) return there;
   throw new HoldfastError(
@@ -103,7 +104,7 @@ export async function readBackup(
     `read ${what}`,
     custom.getNamespacedCustomObject({ ...cnpgApi, plural: 'backups', namespace, name }),
   );
-  return object === undefined ? undefined : parse(what, object);
+  return object === undefined ? undefined : readObject(backupSchema, what, object);
 }
 
 /** Every Backup object of a Cluster, whoever made it, newest first. */
@@ -115,9 +116,7 @@ export async function listBackups(
     `list Backups of namespace ${namespace}`,
     custom.listNamespacedCustomObject({ ...cnpgApi, plural: 'backups', namespace }),
   );
-  const { items } = z.object({ items: z.array(z.unknown()) }).parse(listed);
-  return items
-    .map((item) => parse(`a Backup of namespace ${namespace}`, item))
+  return readItems(backupSchema, 'Backup', `the list of Backups of namespace ${namespace}`, listed)
     .filter(({ spec }) => spec.cluster.name === name)
     .sort((a, b) => begun(b).localeCompare(begun(a)));
 }
@@ -126,31 +125,33 @@ const begun = ({ metadata, status }: Backup) => status.startedAt ?? metadata.cre
 
 /** How far a Backup has come. */
 export type Standing =
-  { readonly over: false; readonly doing: string } | { readonly over: true; readonly failure: string | null };
+  | { readonly over: false; readonly doing: string }
+  | {
+      readonly over: true;
+      readonly failure: string | null;
+      /**
+       * A failure that CloudNativePG may still take back: when its primary changes, the old one writes that it failed
+       * while the operator has begun the same Backup on the new one, whose end is written over it.
+       */
+      readonly mayGoOn: boolean;
+    };
 
 /** Only completed, failed and an invalid definition are an end; every other phase may stay for ever. */
 export function standingOf({ status: { phase, error } }: Backup): Standing {
   switch (phase) {
     case 'completed':
-      return { over: true, failure: null };
+      return { over: true, failure: null, mayGoOn: false };
     case 'failed':
-      return { over: true, failure: error ?? 'CloudNativePG says no more than that it failed' };
+      return { over: true, failure: error ?? 'CloudNativePG says no more than that it failed', mayGoOn: true };
     case 'invalid backup definition':
-      return { over: true, failure: `invalid backup definition: ${error ?? 'see the Backup object'}` };
+      return {
+        over: true,
+        failure: `invalid backup definition: ${error ?? 'see the Backup object'}`,
+        mayGoOn: false,
+      };
     case 'walArchivingFailing':
       return { over: false, doing: 'waiting, because WAL archiving fails' };
     default:
       return { over: false, doing: phase === undefined || phase === '' ? 'waiting for the operator' : phase };
   }
-}
-
-function parse(what: string, object: unknown): Backup {
-  const parsed = backupSchema.safeParse(object);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new HoldfastError(
-    'KubernetesRefused',
-    `${what} is not what this version understands: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
-    'see whether the version of CloudNativePG is one that Holdfast knows',
-  );
 }

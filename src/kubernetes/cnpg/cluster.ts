@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Kubernetes } from '../connection.ts';
 import { found } from '../failures.ts';
+import { readObject } from '../read-object.ts';
 
 /** CloudNativePG's API, as of 1.30. */
 export const cnpgApi = { group: 'postgresql.cnpg.io', version: 'v1' } as const;
@@ -68,7 +69,7 @@ export interface ClusterName {
   readonly name: string;
 }
 
-/** The Cluster as it is now. ConfigurationInvalid where there is none, or what answers isn't one. */
+/** The Cluster as it is now. ConfigurationInvalid where there is none, KubernetesNotUnderstood as readObject says. */
 export async function readCluster(
   { custom }: Pick<Kubernetes, 'custom'>,
   { namespace, name }: ClusterName,
@@ -84,14 +85,7 @@ export async function readCluster(
       `there is no Cluster '${name}' of CloudNativePG in namespace ${namespace}`,
       'correct the name in the configuration, or see whether CloudNativePG is installed: kubectl get crd clusters.postgresql.cnpg.io',
     );
-  const parsed = clusterSchema.safeParse(object);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new HoldfastError(
-    'ConfigurationInvalid',
-    `${what} is not what this version understands: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
-    'see whether the version of CloudNativePG is one that Holdfast knows',
-  );
+  return readObject(clusterSchema, what, object);
 }
 
 /** Phases that no waiting ends. */
@@ -100,6 +94,9 @@ const dead = [
   'Invalid cluster definition',
   'Cluster has incomplete or invalid image catalog',
 ];
+
+/** Its phase says that only a person can help. */
+export const isDead = ({ status }: Pick<Cluster, 'status'>) => dead.includes(status.phase ?? '');
 
 const healthyPhase = 'Cluster in healthy state';
 
@@ -114,7 +111,7 @@ export function assertHasPrimary({ metadata, status }: Cluster): void {
   const { phase = 'no phase yet', phaseReason, currentPrimary, targetPrimary } = status;
   const what = `CloudNativePG cluster ${metadata.namespace}/${metadata.name}`;
   const why = phaseReason === undefined || phaseReason === '' ? phase : `${phase} (${phaseReason})`;
-  if (dead.includes(phase))
+  if (isDead({ status }))
     throw new HoldfastError('PostgresRefused', `${what} is not usable: ${why}`, 'mend the Cluster first');
   if (metadata.annotations?.['cnpg.io/hibernation'] === 'on')
     throw new HoldfastError(

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { CnpgWay } from '../../domain/cnpg-specs.ts';
 import type { Kubernetes } from '../connection.ts';
 import { found } from '../failures.ts';
+import { readObject } from '../read-object.ts';
 import type { Cluster } from './cluster.ts';
 import { objectStoreOf } from './retention.ts';
 import { waysOf } from './ways.ts';
@@ -50,11 +51,10 @@ export async function readRecoverability(
       archiving,
     };
   const { namespace, name } = store.object;
-  const object: unknown = await found(
-    `read ObjectStore ${namespace}/${name}`,
-    custom.getNamespacedCustomObject(store.object),
-  );
-  const windows = object === undefined ? undefined : recoveryWindowsSchema.parse(object).status?.serverRecoveryWindow;
+  const what = `ObjectStore ${namespace}/${name}`;
+  const object: unknown = await found(`read ${what}`, custom.getNamespacedCustomObject(store.object));
+  const windows =
+    object === undefined ? undefined : readObject(recoveryWindowsSchema, what, object).status?.serverRecoveryWindow;
   const window = windows?.[store.serverName];
   return {
     way,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { barmanCloudPlugin, type CnpgWay } from '../../domain/cnpg-specs.ts';
 import type { Kubernetes } from '../connection.ts';
 import { asked, found } from '../failures.ts';
+import { readObject } from '../read-object.ts';
 import { barmanApi, cnpgApi, type Cluster } from './cluster.ts';
 
 const objectStoreApi = { ...barmanApi, plural: 'objectstores' } as const;
@@ -59,7 +60,7 @@ export async function readRetention(
   if (there === undefined) return null;
   return {
     place: `${what}, spec.retentionPolicy`,
-    retention: objectStoreSchema.parse(there).spec.retentionPolicy ?? null,
+    retention: readObject(objectStoreSchema, what, there).spec.retentionPolicy ?? null,
     object: store.object,
     path: '/spec/retentionPolicy',
   };

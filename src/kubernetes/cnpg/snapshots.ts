@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import type { Kubernetes } from '../connection.ts';
 import { asked, found } from '../failures.ts';
+import { readItems } from '../read-object.ts';
 import { cnpgApi } from './cluster.ts';
 import type { Backup } from './backup.ts';
 
 const snapshotApi = { group: 'snapshot.storage.k8s.io', version: 'v1', plural: 'volumesnapshots' } as const;
+const snapshotSchema = z.object({ metadata: z.object({ name: z.string() }) });
 
 /** Marks a Backup whose deletion has begun: its snapshots may be gone already. */
 export const removingLabel = 'holdfast/removing';
@@ -31,7 +33,12 @@ export async function removeSnapshotBackup(
     `list VolumeSnapshots of namespace ${namespace}`,
     custom.listNamespacedCustomObject({ ...snapshotApi, namespace, labelSelector: `cnpg.io/backupName=${name}` }),
   );
-  const { items } = z.object({ items: z.array(z.object({ metadata: z.object({ name: z.string() }) })) }).parse(listed);
+  const items = readItems(
+    snapshotSchema,
+    'VolumeSnapshot',
+    `the list of VolumeSnapshots of namespace ${namespace}`,
+    listed,
+  );
   for (const item of items)
     await found(
       `delete VolumeSnapshot ${namespace}/${item.metadata.name}`,

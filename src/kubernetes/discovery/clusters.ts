@@ -10,6 +10,7 @@ import {
   type Store,
 } from './cnpg-objects.ts';
 import type { ClusterFound, Listed, StoreCredentials, StoreFound, Unread } from './found.ts';
+import { nameOf, tryToRead, unknownVersion } from '../read-object.ts';
 import { versionOfImage } from './images.ts';
 import { inFiveFields } from './six-fields.ts';
 
@@ -58,29 +59,15 @@ interface Name {
 const byName = (one: { readonly metadata: Name }, other: { readonly metadata: Name }) =>
   one.metadata.name < other.metadata.name ? -1 : 1;
 
-function parsed<Schema extends z.ZodType>(kind: string, schema: Schema, objects: readonly unknown[]) {
+export function parsed<Schema extends z.ZodType>(kind: string, schema: Schema, objects: readonly unknown[]) {
   const good: z.infer<Schema>[] = [];
   const unread: Unread[] = [];
   for (const object of objects) {
-    const result = schema.safeParse(object);
-    if (result.success) {
-      good.push(result.data);
-      continue;
-    }
-    const [issue] = result.error.issues;
-    unread.push({
-      what: `${kind} ${nameOf(object)}`,
-      why: `it is not what this version understands: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
-      hint: 'see whether the version of CloudNativePG is one that Holdfast knows',
-    });
+    const read = tryToRead(schema, object);
+    if (read.flaw === undefined) good.push(read.value);
+    else unread.push({ what: `${kind} ${nameOf(object)}`, why: `it ${read.flaw}`, hint: unknownVersion });
   }
   return { objects: good, unread };
-}
-
-function nameOf(object: unknown): string {
-  const { namespace, name } =
-    (object as { readonly metadata?: Partial<Record<keyof Name, unknown>> } | null)?.metadata ?? {};
-  return `${String(namespace)}/${String(name)}`;
 }
 
 function describe({ metadata, spec, status }: ClusterObject, stores: readonly ObjectStoreObject[]) {

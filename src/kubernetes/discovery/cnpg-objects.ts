@@ -54,14 +54,23 @@ export const clusterSchema = z.object({
 export type ClusterObject = z.infer<typeof clusterSchema>;
 
 export const scheduledBackupSchema = z.object({
-  metadata,
+  metadata: metadata.extend({ resourceVersion: z.string().optional() }),
   spec: z.object({
     schedule: z.string(),
     cluster: named,
     method: z.string().default('barmanObjectStore'),
+    pluginConfiguration: z
+      .object({ name: z.string(), parameters: z.record(z.string(), z.string()).optional() })
+      .optional(),
+    target: z.string().optional(),
+    online: z.boolean().optional(),
+    onlineConfiguration: z.looseObject({}).optional(),
+    backupOwnerReference: z.string().default('none'),
+    immediate: z.boolean().optional(),
     suspend: z.boolean().optional(),
   }),
 });
+export type ScheduledBackupObject = z.infer<typeof scheduledBackupSchema>;
 
 export const poolerSchema = z.object({
   metadata,

@@ -77,8 +77,7 @@ function describeServices({ services, governingService, replicas, electedBy, sup
   const others = services.filter((service) => service !== chosen).map(inWords);
   if (chosen !== undefined) return [`Service ${[inWords(chosen), ...others].join('; also ')}.`];
   const seen = others.length === 0 ? '' : ` (but ${others.join(', ')})`;
-  const saysWhere = !('missing' in superuser) && superuser.user === undefined;
-  const orElse = saysWhere ? 'unless the Secret names another host as POSTGRES_HOST, ' : '';
+  const orElse = !('missing' in superuser) ? 'unless the Secret names another host as POSTGRES_HOST, ' : '';
   if (governingService === undefined) return others.length === 0 ? [] : [`No Service leads to one pod alone${seen}.`];
   return [
     `No Service leads to ${replicas > 1 ? 'the primary alone' : 'it'}${seen}: ${orElse}its first pod is asked, by Service ${governingService.name}${governingService.seen ? '' : ', which was not seen'}.`,

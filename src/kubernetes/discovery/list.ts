@@ -6,25 +6,30 @@ import type { Listed, Unread } from './found.ts';
 import { builtInResources, customResources, type Page, type PageRequest, type Resource } from './resources.ts';
 
 /** Everything that may be read, and what may not. */
-export interface Listing {
-  readonly listed: Listed;
+export interface Listing<Kinds extends keyof Listed = keyof Listed> {
+  readonly listed: Pick<Listed, Kinds>;
   readonly namespaces: readonly string[];
   readonly unread: readonly Unread[];
-  /** Whether anything that runs PostgreSQL could have been seen at all. */
+  /** Whether anything of what is looked for could have been seen at all. */
   readonly looked: boolean;
 }
 
+/** Where to look: in these namespaces; by default in all, and where those may not be listed, in `home`. */
+export interface Where {
+  readonly namespaces?: readonly string[] | undefined;
+  readonly home: string;
+}
+
 /**
- * Lists what discovery reads, never Secrets, in these namespaces; by default in all, and where those may not be listed,
- * in `home`. Each kind of objects that may not be listed is named in `unread`, and the others are read all the same.
+ * Lists what discovery reads, never Secrets. Each kind of objects that may not be listed is named in `unread`, and the others are read all the same.
  * InvalidArgument where a namespace isn't there; KubernetesUnavailable and KubernetesRefused as `asked` says.
  */
 export async function listEverything(
   kubernetes: Pick<Kubernetes, 'core' | 'apps' | 'custom'>,
-  { namespaces: given, home }: { readonly namespaces?: readonly string[] | undefined; readonly home: string },
+  where: Where,
 ): Promise<Listing> {
   const unread: Unread[] = [];
-  const { namespaces, all } = await namespacesOf(kubernetes.core, given, home, unread);
+  const { namespaces, all } = await namespacesOf(kubernetes.core, where, unread);
   const { statefulSets, deployments, pods, services, claims } = builtInResources(kubernetes);
   const { clusters, scheduledBackups, poolers, objectStores } = customResources(kubernetes.custom);
   const served = servedBy(kubernetes.custom);
@@ -56,10 +61,39 @@ export async function listEverything(
       objectStores: storesOf.items,
     },
     namespaces,
-    unread: unread.sort((one, other) => (one.what < other.what ? -1 : 1)),
+    unread: unread.sort(byWhat),
     looked: [setsOf, deploymentsOf, podsOf, clustersOf].some(({ allowed }) => allowed),
   };
 }
+
+/** ScheduledBackups, and the Clusters and ObjectStores that say more about them; otherwise as listEverything. */
+export async function listScheduledBackups(
+  kubernetes: Pick<Kubernetes, 'core' | 'custom'>,
+  where: Where,
+): Promise<Listing<'scheduledBackups' | 'clusters' | 'objectStores'>> {
+  const unread: Unread[] = [];
+  const { namespaces, all } = await namespacesOf(kubernetes.core, where, unread);
+  const { clusters, scheduledBackups, objectStores } = customResources(kubernetes.custom);
+  const served = servedBy(kubernetes.custom);
+  const list = async (resource: typeof clusters) =>
+    (await served(resource, unread)) ? await listOne(resource, namespaces, all, unread) : nothing;
+  const isServed = await served(scheduledBackups, unread);
+  // Without CloudNativePG there are none, and that is seen.
+  const looked = !isServed && unread.length === 0;
+  const [schedulesOf, clustersOf, storesOf] = await Promise.all([scheduledBackups, clusters, objectStores].map(list));
+  return {
+    listed: {
+      scheduledBackups: schedulesOf?.items ?? [],
+      clusters: clustersOf?.items ?? [],
+      objectStores: storesOf?.items ?? [],
+    },
+    namespaces,
+    unread: unread.sort(byWhat),
+    looked: looked || schedulesOf?.allowed === true,
+  };
+}
+
+const byWhat = (one: Unread, other: Unread) => (one.what < other.what ? -1 : 1);
 
 /** A kind that the API server doesn't have. */
 const nothing = { items: [], allowed: false } as const;
@@ -68,8 +102,7 @@ const pageSize = 250;
 
 async function namespacesOf(
   core: Kubernetes['core'],
-  given: readonly string[] | undefined,
-  home: string,
+  { namespaces: given, home }: Where,
   unread: Unread[],
 ): Promise<{ readonly namespaces: readonly string[]; readonly all: boolean }> {
   if (given !== undefined) {

@@ -44,7 +44,7 @@ function counted(found: readonly Named[], nameOf: (one: Named) => string): (one:
 }
 
 /** Kubernetes' names have dots, and may be four times as long. */
-const fitting = (text: string) =>
+export const fitting = (text: string) =>
   trimmed(
     text
       .toLowerCase()

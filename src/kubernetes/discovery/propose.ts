@@ -12,6 +12,7 @@ export type Section =
         readonly namespace: string;
         readonly name: string;
         readonly secret: string;
+        readonly user?: string;
         readonly keys?: { readonly user?: string; readonly password: string };
         readonly service?: string;
       };
@@ -65,7 +66,7 @@ function proposeWorkload(found: WorkloadFound): Proposal {
   if (address === undefined) return useless('Not usable as it is: no Service leads to it.');
   const backup = isSuperuser(superuser) ? { exclude: found.electedBy === 'repmgr' ? ['repmgr'] : [] } : undefined;
   const { secret, keys, user, userKey } = superuser;
-  if (kind === 'statefulset' && address.port === 5432 && user === undefined) {
+  if (kind === 'statefulset' && address.port === 5432) {
     const { namespace, name } = found;
     const service = wayToPrimary(found.services)?.name;
     return {
@@ -75,6 +76,7 @@ function proposeWorkload(found: WorkloadFound): Proposal {
           namespace,
           name,
           secret,
+          ...(user === undefined ? {} : { user }),
           ...(keys === undefined
             ? {}
             : { keys: { ...(keys.user === undefined ? {} : { user: keys.user }), password: keys.password } }),
@@ -120,10 +122,8 @@ const serverAt = (
   },
 });
 
-function whyAsServer({ kind }: WorkloadFound, { user, userKey }: SuperuserReference, port: number): string {
+function whyAsServer({ kind }: WorkloadFound, { userKey }: SuperuserReference, port: number): string {
   const ask = userKey === undefined ? '' : ` (its user's name is in the Secret, key ${userKey}: write it here)`;
   if (kind !== 'statefulset') return `A ${kindInWords[kind]} is used as a server${ask}`;
-  return user === undefined
-    ? `As a server, since it answers at port ${String(port)}${ask}`
-    : `As a server, since its user ${user} is written in the StatefulSet and not in the Secret`;
+  return `As a server, since it answers at port ${String(port)}${ask}`;
 }

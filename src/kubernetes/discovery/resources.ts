@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { V1ListMeta, V1Pod } from '@kubernetes/client-node';
 import { barmanApi, cnpgApi } from '../cnpg/cluster.ts';
 import type { Kubernetes } from '../connection.ts';
+import { readObject } from '../read-object.ts';
 import type { Listed } from './found.ts';
 
 /** What is asked of each page of a list. */
@@ -75,9 +76,9 @@ export function customResources(custom: Kubernetes['custom']) {
     rule: `${plural}.${api.group}`,
     inWords,
     inNamespace: async (namespace: string, page: PageRequest) =>
-      plainPage(await custom.listNamespacedCustomObject({ ...api, plural, namespace, ...page })),
+      plainPage(inWords, await custom.listNamespacedCustomObject({ ...api, plural, namespace, ...page })),
     everywhere: async (page: PageRequest) =>
-      plainPage(await custom.listClusterCustomObject({ ...api, plural, ...page })),
+      plainPage(inWords, await custom.listClusterCustomObject({ ...api, plural, ...page })),
   });
   return {
     clusters: resource(cnpgApi, 'clusters', 'Clusters of CloudNativePG'),
@@ -97,8 +98,8 @@ const plainList = z.object({
   metadata: z.object({ continue: z.string().optional() }).optional(),
 });
 
-function plainPage(list: unknown): Page<unknown> {
-  const { items, metadata } = plainList.parse(list);
+function plainPage(inWords: string, list: unknown): Page<unknown> {
+  const { items, metadata } = readObject(plainList, `the list of ${inWords}`, list);
   return { items, next: metadata?.continue };
 }
 

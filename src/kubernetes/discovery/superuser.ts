@@ -68,12 +68,8 @@ function inSecret(
     case undefined:
       return { ...named, keys: keysUnlessKnown(undefined, key), user: undefined, doubts };
     case 'text':
-      return {
-        ...named,
-        keys: keysUnlessKnown(undefined, key),
-        user: user.text === 'postgres' ? undefined : user.text,
-        doubts,
-      };
+      if (user.text === 'postgres') return { ...named, keys: keysUnlessKnown(undefined, key), user: undefined, doubts };
+      return { ...named, keys: keysBesideUser(key), user: user.text, doubts };
     case 'secret':
       return user.secret === secret
         ? { ...named, userKey: user.key, keys: keysUnlessKnown(user.key, key), user: undefined, doubts }
@@ -106,6 +102,10 @@ function keysUnlessKnown(user: string | undefined, password: string): LoginKeys 
     return keys;
   }
 }
+
+/** Whoever isn't postgres is looked for under this key first; under another one the Secret may hold somebody else's. */
+const keysBesideUser = (password: string): LoginKeys | undefined =>
+  password === 'POSTGRES_PASSWORD' ? undefined : { password };
 
 /** `envFrom`: the Secret's keys are the variables' names, less a prefix; which of them it has isn't known. */
 function fromWholeSecrets(

@@ -92,24 +92,24 @@ function bucketOf(ready: readonly Proposed[]) {
   return undefined;
 }
 
-function where(namespaces: readonly string[]): string {
+export function where(namespaces: readonly string[]): string {
   if (namespaces.length === 1) return `namespace ${namespaces[0] ?? ''}`;
   return namespaces.length <= 5 ? `namespaces ${namespaces.join(', ')}` : `${String(namespaces.length)} namespaces`;
 }
 
-const written = (value: Readonly<Record<string, unknown>> | Readonly<Record<string, Section>>): string =>
+export const written = (value: Readonly<Record<string, unknown>> | Readonly<Record<string, Section>>): string =>
   stringify(value, { lineWidth: 0, singleQuote: true }).trimEnd();
 
 /** On one line whatever the text holds: what stands in an object must never become a part of the configuration. */
-const comment = (text: string): string => `# ${text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')}`;
+export const comment = (text: string): string => `# ${text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')}`;
 
-const commentedOut = (text: string): string =>
+export const commentedOut = (text: string): string =>
   text
     .split('\n')
     .map((line) => `# ${line}`)
     .join('\n');
 
-const indented = (text: string): string =>
+export const indented = (text: string): string =>
   text
     .split('\n')
     .map((line) => (line === '' ? line : `  ${line}`))

@@ -18,7 +18,8 @@ import type { WalSource } from '../recovery/wal-source.ts';
 import type { ServerPrograms } from '../server-programs.ts';
 import { failed, passed } from './checks.ts';
 import type { DrillRecovery } from './choose.ts';
-import { drillPort, type DrillServer } from './logical.ts';
+import { drillPort } from './local-server.ts';
+import type { DrillServer } from './logical.ts';
 import { judged, laterOf, type Restored } from './outcome.ts';
 import type { DrillPlace } from './place.ts';
 

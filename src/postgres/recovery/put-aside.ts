@@ -16,6 +16,12 @@ export interface Aside {
   readonly isInside: boolean;
 }
 
+interface PlacesOfRun {
+  readonly id: string;
+  readonly dataDirectory: string;
+  readonly tablespaceDirectories: readonly string[];
+}
+
 const markFile = 'holdfast-aside.json';
 const markSchema = z.object({ version: z.literal(1), id: z.string(), directory: z.string(), isInside: z.boolean() });
 
@@ -30,16 +36,17 @@ const markSchema = z.object({ version: z.literal(1), id: z.string(), directory: 
  *
  * @param id of the run: 1 to 32 of [A-Za-z0-9-]
  */
-export async function putAside(input: {
-  readonly id: string;
-  readonly dataDirectory: string;
-  readonly tablespaceDirectories: readonly string[];
-}): Promise<readonly Aside[]> {
-  const { id, dataDirectory, tablespaceDirectories } = input;
+export async function putAside(
+  input: PlacesOfRun & {
+    /** The container that postmaster.pid tells of is known to be gone: a server that crashed leaves one. */
+    readonly isGone?: boolean;
+  },
+): Promise<readonly Aside[]> {
+  const { id, dataDirectory, tablespaceDirectories, isGone = false } = input;
   if (!/^[A-Za-z0-9-]{1,32}$/.test(id))
     throw new HoldfastError('InvalidArgument', `'${id}' is no id of a run`, 'pass on the short id of the run');
   const place = await placeFor(dataDirectory, id);
-  if ((await readAsideMark(place.aside)) === undefined) await refuseRunning(dataDirectory);
+  if ((await readAsideMark(place.aside)) === undefined) await refuseRunning(dataDirectory, isGone);
   const asides: Aside[] = [];
   for (const directory of [dataDirectory, ...tablespaceDirectories]) {
     const aside = await placeFor(directory, id);
@@ -50,7 +57,7 @@ export async function putAside(input: {
 }
 
 /** What putAside has put aside so far, also where it was interrupted. */
-export async function asidesOf(input: Parameters<typeof putAside>[0]): Promise<readonly Aside[]> {
+export async function asidesOf(input: PlacesOfRun): Promise<readonly Aside[]> {
   const asides: Aside[] = [];
   for (const directory of [input.dataDirectory, ...input.tablespaceDirectories])
     for (const isInside of [false, true]) {
@@ -67,14 +74,15 @@ export async function asidesOf(input: Parameters<typeof putAside>[0]): Promise<r
  * place again. What somebody else put there is refused with TargetNotEmpty. Called again, it goes on.
  *
  * @param handedOver the recovered state bears no mark any more, because the cluster's own service was given it
+ * @param isGone as in putAside
  */
 export async function putBack(
   asides: readonly Aside[],
-  { handedOver = false }: { readonly handedOver?: boolean } = {},
+  { handedOver = false, isGone = false }: { readonly handedOver?: boolean; readonly isGone?: boolean } = {},
 ): Promise<void> {
   for (const aside of asides) {
     if ((await readAsideMark(aside.aside)) === undefined) continue;
-    await refuseRunning(aside.directory);
+    await refuseRunning(aside.directory, isGone);
     const names = await readdir(aside.directory).catch(() => []);
     const others = names.filter((name) => name !== basename(aside.aside) && name !== 'lost+found');
     // Half of the way back: the mark tells, and everything there is the old content.
@@ -123,8 +131,9 @@ async function placeFor(directory: string, id: string): Promise<Aside> {
 }
 
 /** A pid that isn't a process here may be one in another container, whose processes nobody sees. */
-async function refuseRunning(directory: string): Promise<void> {
+async function refuseRunning(directory: string, isGone: boolean): Promise<void> {
   const { pid } = await instanceState(directory);
+  if (isGone && pid === undefined) return;
   const file = await readIfThere(join(directory, 'postmaster.pid'));
   if (pid === undefined && file === undefined) return;
   throw new HoldfastError(

@@ -1,7 +1,5 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -21,6 +19,7 @@ import { chart, kustomize, objectsIn } from '../../charts/rendering.ts';
 import { findChartProgram } from '../../../scripts/setup/chart-programs.mjs';
 import { untilProgress } from '../runs.ts';
 import { ask, plainPostgres } from './plain-postgres.ts';
+import { serveToPods, type ServedToPods } from './serve-to-pods.ts';
 
 const kubernetes = openKubernetes();
 const run = promisify(execFile);
@@ -31,27 +30,10 @@ const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', name: `${release
 let workers: Namespace;
 let databases: Namespace;
 let temporal: TemporalServer;
-let front: Server;
+let front: ServedToPods;
 let connection: Connection;
 let directory: string;
 let image: string;
-
-/** Temporal's dev server listens on the loopback address; pods reach this machine where they reach its S3 server. */
-async function serveToPods(address: string): Promise<Server> {
-  const [, port] = address.split(':');
-  const server = createServer((client) => {
-    const upstream = connect(Number(port), '127.0.0.1');
-    client.pipe(upstream).pipe(client);
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const)
-      one.on('error', () => other.destroy());
-  });
-  server.listen(0, new URL(kubernetes.s3.endpoint).hostname);
-  await once(server, 'listening');
-  return server;
-}
 
 /** An error tells what the workers have said last, which Helm doesn't. */
 async function helm(...args: readonly string[]): Promise<string> {
@@ -76,11 +58,10 @@ interface Changes {
 /** What a user's own values file says. */
 function valuesFile({ worker = {}, policies = {} }: Changes = {}): string {
   const [repository, tag] = splitImage(image);
-  const { port } = front.address() as AddressInfo;
   const daily = { cluster: 'shop', method: 'pg_dumpall', repository: 'disk', schedule: '0 2 * * *' };
   const values = {
     image: { repository, tag },
-    temporal: { address: `${new URL(kubernetes.s3.endpoint).hostname}:${String(port)}` },
+    temporal: { address: front.address },
     worker: {
       graceSeconds: 5,
       resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '1Gi' } },
@@ -163,7 +144,7 @@ beforeAll(async () => {
   workers = await kubernetes.makeNamespace('chart');
   databases = await kubernetes.makeNamespace('chart-db');
   temporal = await startTemporalServer();
-  front = await serveToPods(temporal.address);
+  front = await serveToPods(temporal.address, kubernetes.s3.endpoint);
   connection = await Connection.connect({ address: temporal.address });
   // Pods that need more than the strictest standard allows would be refused.
   await workers.apply([
@@ -188,7 +169,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await connection.close();
   await Promise.all([workers.remove(), databases.remove()]);
-  front.close();
+  front.server.close();
   await temporal.stop();
   rmSync(directory, { recursive: true });
 });

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { AuthenticationV1TokenRequest, CoreV1Api, KubeConfig, V1TokenRequestSpec } from '@kubernetes/client-node';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -11,6 +10,7 @@ import { locateCluster } from '../../../src/kubernetes/cnpg/locate.ts';
 import { connectKubernetes } from '../../../src/kubernetes/connection.ts';
 import { locateStatefulSet } from '../../../src/kubernetes/statefulset.ts';
 import { holdfast } from '../../cli/command-line.ts';
+import { accountKubeconfig } from './kubeconfigs.ts';
 import { ask, plainPostgres } from './plain-postgres.ts';
 
 const kubernetes = openKubernetes();
@@ -64,27 +64,8 @@ async function discover(kubeconfig: string, ...args: readonly string[]) {
 
 /** Of a service account that nothing has been granted. */
 async function kubeconfigOf(account: string): Promise<string> {
-  await namespace.apply([{ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: account } }]);
-  const body = new AuthenticationV1TokenRequest();
-  body.spec = new V1TokenRequestSpec();
-  // The API server's own.
-  body.spec.audiences = [];
-  const { status } = await kubernetes.config.makeApiClient(CoreV1Api).createNamespacedServiceAccountToken({
-    name: account,
-    namespace: namespace.name,
-    body,
-  });
-  const cluster = kubernetes.config.getCurrentCluster();
-  if (cluster === null) throw new Error('the kubeconfig of the cluster names none');
-  const config = new KubeConfig();
-  config.loadFromOptions({
-    clusters: [cluster],
-    users: [{ name: account, token: status?.token }],
-    contexts: [{ name: account, cluster: cluster.name, user: account, namespace: namespace.name }],
-    currentContext: account,
-  });
   const file = join(directory, account);
-  writeFileSync(file, config.exportConfig());
+  await accountKubeconfig(kubernetes, namespace, account, file);
   return file;
 }
 
@@ -104,29 +85,21 @@ describe('holdfast discover on a cluster', () => {
     const { main, shop, wiki } = clusters;
     expect(main?.cnpg).toMatchObject({ namespace: namespace.name, name: 'main' });
     expect(shop?.statefulset).toMatchObject({ name: 'shop', secret: 'shop', service: 'shop' });
-    // Its user is written in the StatefulSet, and a statefulset takes it from the Secret.
-    expect(wiki?.server).toMatchObject({
-      host: `wiki.${namespace.name}.svc`,
-      user: 'admin',
-      password: { secret: 'wiki', key: 'postgres-password' },
-    });
-    if (main?.cnpg === undefined || shop?.statefulset === undefined || wiki?.server === undefined)
+    // Its user is written in the StatefulSet, not in the Secret.
+    expect(wiki?.statefulset).toMatchObject({ secret: 'wiki', user: 'admin', keys: { password: 'postgres-password' } });
+    if (main?.cnpg === undefined || shop?.statefulset === undefined || wiki?.statefulset === undefined)
       throw new Error('one of them is not there');
 
     const apis = connectKubernetes(kubernetes.config);
     const superuser = 'SELECT current_user AS user, rolsuper AS super FROM pg_roles WHERE rolname = current_user';
-    for (const { host, ...login } of [
-      await locateCluster(apis, main.cnpg),
-      await locateStatefulSet(apis, shop.statefulset),
-    ])
-      expect(await ask(host, { user: login.user, password: login.password, database: 'postgres' }, superuser)).toEqual([
-        { user: 'postgres', super: true },
+    for (const [name, { host, user, password: found }] of [
+      ['postgres', await locateCluster(apis, main.cnpg)],
+      ['postgres', await locateStatefulSet(apis, shop.statefulset)],
+      ['admin', await locateStatefulSet(apis, wiki.statefulset)],
+    ] as const)
+      expect(await ask(host, { user, password: found, database: 'postgres' }, superuser)).toEqual([
+        { user: name, super: true },
       ]);
-    const { host, user } = wiki.server;
-    const secret = (await namespace.secret('wiki'))['postgres-password'] ?? '';
-    expect(await ask(host, { user, password: secret, database: 'postgres' }, superuser)).toEqual([
-      { user: 'admin', super: true },
-    ]);
   });
 
   test('finds them among everything, where all namespaces may be read', async () => {

@@ -152,6 +152,6 @@ describe('looking around', () => {
       ({ listed }) => discover(listed).unread.length,
       (error: unknown) => (error as { readonly type?: unknown }).type,
     );
-    expect([3, 'KubernetesUnavailable']).toContain(outcome);
+    expect([3, 'KubernetesNotUnderstood']).toContain(outcome);
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { chown, mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createSample } from '../../../demo/sample.ts';
 import { startPostgres, type PostgresServer } from '../../../parts/postgres-server.ts';
 import { makeScratch } from '../../../parts/scratch.ts';
@@ -8,8 +8,10 @@ import { serverUser } from '../../../parts/server-user.ts';
 import type { Manifest } from '../../../src/domain/manifest.ts';
 import { findAmcheck, runAmcheck } from '../../../src/postgres/drill/amcheck.ts';
 import { runChecks } from '../../../src/postgres/drill/checks.ts';
-import { restoreLogical } from '../../../src/postgres/drill/logical.ts';
+import { makeLocalServer } from '../../../src/postgres/drill/local-server.ts';
+import { readTablespaces, restoreLogical } from '../../../src/postgres/drill/logical.ts';
 import { makePlace, removePlace, type DrillPlace } from '../../../src/postgres/drill/place.ts';
+import { wishOf } from '../../../src/postgres/drill/scratch-server.ts';
 import { withSession } from '../../../src/postgres/connection.ts';
 import { compressors, toolsOf } from '../dump/dumping.ts';
 import { lentServerPrograms, type LentPrograms } from '../instance/programs.ts';
@@ -57,11 +59,17 @@ describe('a drill of a whole logical backup, on the live server’s own machine'
   });
   afterEach(() => removePlace(place, signal));
 
-  const restore = async (manifest: Manifest = backup.manifest) =>
-    restoreLogical({
-      ...{ place, programs: lent.programs, tools: await toolsOf(server), compressors: await compressors() },
-      ...{ manifest, read: backup.read, run: '1a2b3c4d', jobs: 2, sessions: 2, signal, runAs: serverUser() },
+  const restore = async (manifest: Manifest = backup.manifest) => {
+    const begunAt = performance.now();
+    const reading = { manifest, read: backup.read, compressors: await compressors(), signal };
+    const tablespaces = await readTablespaces(reading);
+    const ground = { place, programs: lent.programs, runAs: serverUser(), signal };
+    const scratch = await makeLocalServer(ground, wishOf(manifest, tablespaces.length));
+    return restoreLogical({
+      ...{ ...reading, scratch, tablespaces, begunAt, tools: await toolsOf(server) },
+      ...{ run: '1a2b3c4d', jobs: 2, sessions: 2 },
     });
+  };
 
   test('brings everything back, asks, checks, and leaves the live server’s tablespace untouched', async () => {
     const before = await filesBelow(fast);
@@ -118,7 +126,9 @@ describe('a drill of a whole logical backup, on the live server’s own machine'
       'failed: database "nowhere" does not exist',
     ]);
 
-    expect(await runAmcheck(findAmcheck(lent.programs), restored.server, signal)).toMatchObject({ outcome: 'passed' });
+    expect(
+      await runAmcheck(findAmcheck(lent.programs.major, dirname(lent.programs.postgres)), restored.server, signal),
+    ).toMatchObject({ outcome: 'passed' });
     // As after a change of the C library's rules of sorting: the index was built by another order than it is read by.
     await withSession(restored.server, { database: 'app' }, (session) =>
       session.query(
@@ -130,7 +140,9 @@ describe('a drill of a whole logical backup, on the live server’s own machine'
          UPDATE pg_amproc SET amproc = 'public.down'::regproc WHERE amproc = 'public.up'::regproc`,
       ),
     );
-    expect(await runAmcheck(findAmcheck(lent.programs), restored.server, signal)).toMatchObject({
+    expect(
+      await runAmcheck(findAmcheck(lent.programs.major, dirname(lent.programs.postgres)), restored.server, signal),
+    ).toMatchObject({
       outcome: 'failed',
       detail: expect.stringContaining('quick_fickle') as unknown as string,
     });

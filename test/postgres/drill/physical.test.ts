@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { chown, mkdir, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { serverUser } from '../../../parts/server-user.ts';
 import type { BaseBackup, BaseManifest } from '../../../src/domain/base-manifest.ts';
 import { buildArchive, type Archived } from '../../../src/domain/wal-archive.ts';
@@ -100,7 +100,13 @@ describe.each<15 | 17>([15, 17])(
       };
       expect((await runChecks(copy.server, [rows], signal))[0]).toMatchObject({ outcome: 'passed' });
       await copy.takeWrites();
-      expect(await runAmcheck(findAmcheck(source.lent.programs), copy.server, signal)).toMatchObject({
+      expect(
+        await runAmcheck(
+          findAmcheck(source.lent.programs.major, dirname(source.lent.programs.postgres)),
+          copy.server,
+          signal,
+        ),
+      ).toMatchObject({
         outcome: 'passed',
       });
       await withSession(copy.server, {}, (session) => session.query('DROP TABLE public.t; SELECT pg_switch_wal()'));

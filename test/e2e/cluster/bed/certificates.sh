@@ -29,8 +29,14 @@ certificate apiserver /CN=kube-apiserver extendedKeyUsage=serverAuth \
   "subjectAltName=$service,DNS:localhost,IP:127.0.0.1,IP:$NODE_IP,IP:$API_SERVICE_IP"
 certificate kubelet-serving "/CN=$NODE" extendedKeyUsage=serverAuth "subjectAltName=DNS:$NODE,IP:$NODE_IP"
 certificate apiserver-kubelet /O=system:masters/CN=kube-apiserver-kubelet-client extendedKeyUsage=clientAuth
-certificate barman-cloud-server /CN=barman-cloud extendedKeyUsage=serverAuth subjectAltName=DNS:barman-cloud
-certificate barman-cloud-client /CN=barman-cloud-client extendedKeyUsage=clientAuth subjectAltName=DNS:barman-cloud-client
+# Each side trusts the other's certificate and nothing else, so these are signed by themselves: a client shows only one
+# whose issuer the server asks for.
+self_signed() {
+  openssl_quietly req -x509 -newkey rsa:2048 -nodes -days $days -subj "/CN=$2" -addext "subjectAltName=DNS:$2" \
+    -addext "extendedKeyUsage=$3" -keyout "$1.key" -out "$1.crt"
+}
+self_signed barman-cloud-server barman-cloud serverAuth
+self_signed barman-cloud-client barman-cloud-client clientAuth
 
 # user NAME SUBJECT
 user() {

@@ -1,0 +1,159 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiException, V1Job, type V1Pod } from '@kubernetes/client-node';
+import { HoldfastError } from '../../domain/errors.ts';
+import type { Kubernetes } from '../connection.ts';
+import { asked, found } from '../failures.ts';
+import { labelsOf, runAnnotation, workerJob, workflowAnnotation, type WorkerOrder } from './job.ts';
+import type { WorkerTemplate } from './template.ts';
+import { isReady, whyNotReady } from './why-not-ready.ts';
+
+const pollMs = 500;
+/** An image of some hundred megabytes has to be pulled. */
+const readyWithinMs = 8 * 60_000;
+const unplacedForMs = 2 * 60_000;
+
+export interface RaiseOptions {
+  readonly signal: AbortSignal;
+  readonly onWait?: (why: string) => void;
+}
+
+type Apis = Pick<Kubernetes, 'batch' | 'core'>;
+
+/**
+ * Makes the worker's pod of a run, or finds the one that there is, and waits until it takes work. Called again it changes
+ * nothing. KubernetesRefused where it can't live, with Kubernetes' own reason: its image, a Secret, no node, no room.
+ */
+export async function raiseWorkerPod(
+  kubernetes: Apis,
+  order: WorkerOrder,
+  template: WorkerTemplate,
+  { signal, onWait }: RaiseOptions,
+): Promise<void> {
+  const what = `Job ${order.namespace}/${order.name}`;
+  const began = performance.now();
+  for (;;) {
+    signal.throwIfAborted();
+    await standing(kubernetes, order, template, what);
+    const pods = await podsOf(kubernetes, order);
+    if (pods.some(isReady)) return;
+    const { why, hopeless } = whyNotReady(pods);
+    const waited = performance.now() - began;
+    const isUnplaced = why.includes(' has no node: ') && waited > unplacedForMs;
+    if (hopeless || isUnplaced || waited > readyWithinMs)
+      throw new HoldfastError(
+        'KubernetesRefused',
+        `the worker's pod of ${what} does not come up: ${why}${await eventsOf(kubernetes, order, pods)}`,
+        `correct kubernetes.workerPod, or what the pod lacks; look: kubectl -n ${order.namespace} describe job ${order.name}`,
+      );
+    onWait?.(why);
+    await sleep(pollMs, undefined, { signal });
+  }
+}
+
+/** The Job is there and has not ended. One of another run is left alone; one that has ended makes room. */
+async function standing({ batch }: Apis, order: WorkerOrder, template: WorkerTemplate, what: string): Promise<void> {
+  const { namespace, name } = order;
+  const there = await found(`read ${what}`, batch.readNamespacedJob({ namespace, name }));
+  if (there === undefined) {
+    const body = Object.assign(new V1Job(), workerJob(order, template));
+    await asked(
+      `create ${what}`,
+      batch.createNamespacedJob({ namespace, body }).catch((error: unknown) => {
+        // Another attempt's: the next look finds it.
+        if (!(error instanceof ApiException) || error.code !== 409) throw error;
+      }),
+    );
+    return;
+  }
+  if (there.metadata?.annotations?.[runAnnotation] !== order.run.firstExecutionRunId)
+    throw new HoldfastError(
+      'NameTaken',
+      `${what} is not this run's`,
+      `see whose it is: kubectl -n ${namespace} describe job ${name}`,
+    );
+  if (hasEnded(there) && there.metadata.deletionTimestamp === undefined)
+    await found(`delete ${what}`, batch.deleteNamespacedJob({ namespace, name, propagationPolicy: 'Foreground' }));
+}
+
+const hasEnded = ({ status }: V1Job) =>
+  status?.conditions?.some(
+    ({ type, status: holds }) => (type === 'Complete' || type === 'Failed') && holds === 'True',
+  ) === true;
+
+/** Removes the pod and waits until it is gone: what it mounted is free then. Nothing there is fine. */
+export async function removeWorkerPod(
+  kubernetes: Apis,
+  order: Pick<WorkerOrder, 'namespace' | 'name'>,
+  { signal }: Pick<RaiseOptions, 'signal'>,
+): Promise<void> {
+  const { namespace, name } = order;
+  const what = `Job ${namespace}/${name}`;
+  await found(
+    `delete ${what}`,
+    kubernetes.batch.deleteNamespacedJob({ namespace, name, propagationPolicy: 'Foreground' }),
+  );
+  for (;;) {
+    const job = await found(`read ${what}`, kubernetes.batch.readNamespacedJob({ namespace, name }));
+    if (job === undefined && (await podsOf(kubernetes, order)).length === 0) return;
+    await sleep(pollMs, undefined, { signal });
+  }
+}
+
+/** A run, as a pod of it names it. */
+export interface RunOfPod {
+  readonly workflowId: string;
+  readonly runId: string;
+}
+
+/**
+ * Removes pods of runs that are over: one that was terminated could not. `isOver` judges; pods of the run itself stay.
+ */
+export async function sweepWorkerPods(
+  kubernetes: Apis,
+  order: Pick<WorkerOrder, 'namespace' | 'installation' | 'cluster' | 'run'>,
+  areOver: (runs: readonly RunOfPod[]) => Promise<readonly RunOfPod[]>,
+  { signal }: Pick<RaiseOptions, 'signal'>,
+): Promise<readonly string[]> {
+  const { namespace } = order;
+  const labelSelector = Object.entries(labelsOf(order))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+  const { items } = await asked(
+    `list Jobs in namespace ${namespace}`,
+    kubernetes.batch.listNamespacedJob({ namespace, labelSelector }),
+  );
+  const others = items.flatMap(({ metadata }) => {
+    const workflowId = metadata?.annotations?.[workflowAnnotation];
+    const runId = metadata?.annotations?.[runAnnotation];
+    if (workflowId === undefined || runId === undefined || runId === order.run.firstExecutionRunId) return [];
+    return [{ name: metadata?.name ?? '', run: { workflowId, runId } }];
+  });
+  if (others.length === 0) return [];
+  const over = new Set((await areOver(others.map(({ run }) => run))).map(({ runId }) => runId));
+  const removed = others.filter(({ run }) => over.has(run.runId)).map(({ name }) => name);
+  for (const name of removed) await removeWorkerPod(kubernetes, { namespace, name }, { signal });
+  return removed;
+}
+
+async function podsOf({ core }: Apis, { namespace, name }: Pick<WorkerOrder, 'namespace' | 'name'>): Promise<V1Pod[]> {
+  const labelSelector = `batch.kubernetes.io/job-name=${name}`;
+  const { items } = await asked(
+    `list pods in namespace ${namespace}`,
+    core.listNamespacedPod({ namespace, labelSelector }),
+  );
+  return items;
+}
+
+/** Volumes that can't be mounted are told in events only. A worker that may not read those says less. */
+async function eventsOf({ core }: Apis, { namespace }: WorkerOrder, pods: readonly V1Pod[]): Promise<string> {
+  const names = new Set(pods.map(({ metadata }) => metadata?.name));
+  try {
+    const { items } = await core.listNamespacedEvent({ namespace, fieldSelector: 'type=Warning' });
+    const said = items.flatMap(({ involvedObject, reason, message }) =>
+      names.has(involvedObject.name) ? [`${reason ?? ''}: ${message ?? ''}`] : [],
+    );
+    return said.length === 0 ? '' : `; ${[...new Set(said)].slice(-2).join('; ')}`;
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import { startKubernetesFront, type KubernetesFront } from '../../../parts/kubernetes-front.ts';
+import { openKubernetes, type Namespace } from '../../../parts/kubernetes.ts';
+import { startWorld, type World } from '../../../parts/world.ts';
+import type { CnpgBackupResult } from '../../../src/workflows/backup.ts';
+import { start } from '../runs.ts';
+import { killApiServer, repair } from './api-server.ts';
+import { places } from './bed/places.mjs';
+import { cnpg, inTreeCluster, storeSecret } from './cnpg-objects.ts';
+import { holdBackups, untilSeen } from './held-backup.ts';
+
+const kubernetes = openKubernetes();
+/** Only the API server of the cluster that `npm run e2e` makes is there to be killed. */
+const isOurs = kubernetes.kubeconfigFile.startsWith(places.state);
+
+(isOurs ? describe : describeNothing)('an API server that is killed and comes back', () => {
+  let namespace: Namespace;
+  let world: World;
+  let bucket: Awaited<ReturnType<typeof kubernetes.s3.makeBucket>>;
+  let front: KubernetesFront;
+
+  beforeAll(async () => {
+    [namespace, world, bucket, front] = await Promise.all([
+      kubernetes.makeNamespace('restart'),
+      startWorld(),
+      kubernetes.s3.makeBucket('restart'),
+      startKubernetesFront(kubernetes.config),
+    ]);
+    await namespace.apply([storeSecret(kubernetes), inTreeCluster(kubernetes, 'db', { bucket })]);
+    await namespace.waitUntilHealthy('db');
+    await world.configure({
+      clusters: { db: { cnpg: { namespace: namespace.name, name: 'db' } } },
+      policies: { daily: { cluster: 'db', method: 'cnpg' } },
+    });
+    const file = join(world.directory, 'front.kubeconfig');
+    await front.writeKubeconfig(file);
+    await world.startWorker({ environment: { KUBECONFIG: file } });
+  });
+  afterAll(async () => {
+    await world.stop();
+    await front.stop();
+    await namespace.remove();
+    await bucket.remove();
+  });
+
+  test('leaves a backup that runs meanwhile the only one, and good', async () => {
+    holdBackups(front);
+    const run = await start(world, 'backup', { policy: 'daily' });
+    await untilSeen(front, /^GET .*\/backups\/daily-[^/]+: 200$/, run);
+    killApiServer();
+    try {
+      await untilSeen(front, /^GET .*\/backups\/daily-[^/]+: none$/, run);
+    } finally {
+      await repair();
+    }
+    front.behave();
+    const { name } = (await run.result()) as CnpgBackupResult;
+    const all = await namespace.list({ apiVersion: cnpg, kind: 'Backup' });
+    expect(all.map(({ metadata, status }) => [metadata?.name, status?.['phase']])).toEqual([[name, 'completed']]);
+  });
+});
+
+function describeNothing(name: string): void {
+  test(`${name}: left out, this cluster is not ours to disturb`, () => {
+    expect(isOurs).toBe(false);
+  });
+}

@@ -1,0 +1,2 @@
+/** As bed.mjs says. */
+export function bringUp(): Promise<{ readonly letGo: () => Promise<void> }>;

@@ -1,0 +1,4 @@
+/** As places.mjs says. */
+export const places: Readonly<
+  Record<'top' | 'bin' | 'build' | 'images' | 'manifests' | 'log' | 'state' | 'run', string>
+>;
