@@ -116,7 +116,8 @@ describe('the archive of a log', () => {
     });
     const { code, stdout } = await world.holdfast('window', 'main');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/B=+~+B/);
+    // What is archived after the gap and before the new base backup serves nobody: a blank, where it is long enough.
+    expect(stdout).toMatch(/B=+~+ *B/);
     expect(stdout).toMatch(/gap +after .* segments missing/);
     await archive.cancel();
     await expectClean(world, server);
