@@ -4,11 +4,11 @@ import { startKubernetesFront, type KubernetesFront } from '../../../parts/kuber
 import { openKubernetes, type Namespace } from '../../../parts/kubernetes.ts';
 import { startWorld, type World } from '../../../parts/world.ts';
 import type { CnpgBackupResult } from '../../../src/workflows/backup.ts';
-import { start } from '../runs.ts';
 import { killApiServer, repair } from './api-server.ts';
 import { places } from './bed/places.mjs';
-import { cnpg, inTreeCluster, storeSecret } from './cnpg-objects.ts';
-import { holdBackups, untilSeen } from './held-backup.ts';
+import { inTreeCluster, storeSecret } from './cnpg-objects.ts';
+import { untilSeen } from './held-backup.ts';
+import { backupsOf, beginSlowly, hurried } from './slow-backup.ts';
 
 const kubernetes = openKubernetes();
 /** Only the API server of the cluster that `npm run e2e` makes is there to be killed. */
@@ -45,8 +45,7 @@ const isOurs = kubernetes.kubeconfigFile.startsWith(places.state);
   });
 
   test('leaves a backup that runs meanwhile the only one, and good', async () => {
-    holdBackups(front);
-    const run = await start(world, 'backup', { policy: 'daily' });
+    const run = await beginSlowly(world, namespace, { cluster: 'db', policy: 'daily' });
     await untilSeen(front, /^GET .*\/backups\/daily-[^/]+: 200$/, run);
     killApiServer();
     try {
@@ -54,9 +53,8 @@ const isOurs = kubernetes.kubeconfigFile.startsWith(places.state);
     } finally {
       await repair();
     }
-    front.behave();
-    const { name } = (await run.result()) as CnpgBackupResult;
-    const all = await namespace.list({ apiVersion: cnpg, kind: 'Backup' });
+    const { name } = await hurried<CnpgBackupResult>(namespace, 'db', run);
+    const all = await backupsOf(namespace, 'daily');
     expect(all.map(({ metadata, status }) => [metadata?.name, status?.['phase']])).toEqual([[name, 'completed']]);
   });
 });

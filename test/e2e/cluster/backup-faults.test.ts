@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CoreV1Api, CustomObjectsApi } from '@kubernetes/client-node';
 import type { WorkflowHandle } from '@temporalio/client';
 import { openKubernetes, type Namespace } from '../../../parts/kubernetes.ts';
 import { startWorld, type World } from '../../../parts/world.ts';
 import type { CnpgBackupResult } from '../../../src/workflows/backup.ts';
 import { start } from '../runs.ts';
-import { cnpg, inTreeCluster, storeSecret } from './cnpg-objects.ts';
+import { inTreeCluster, storeSecret } from './cnpg-objects.ts';
+import { backupsOf, beginSlowly, hurried, primaryOf } from './slow-backup.ts';
 
 const kubernetes = openKubernetes();
-const cluster = { apiVersion: cnpg, kind: 'Cluster', name: 'db' };
 
 describe('a backup by CloudNativePG, taken from the primary', () => {
   let namespace: Namespace;
@@ -42,49 +41,22 @@ describe('a backup by CloudNativePG, taken from the primary', () => {
     await bucket.remove();
   });
 
-  const primary = async () => String((await namespace.get(cluster))?.status?.['currentPrimary']);
-  const ofPolicy = (policy: string) =>
-    namespace.list({ apiVersion: cnpg, kind: 'Backup', labels: `holdfast/policy=${policy}` });
-
-  /**
-   * Starts a run and waits until its backup reads the primary. CloudNativePG's backups begin with a checkpoint that
-   * takes its time, a tenth of a second for each page: this one has minutes to do.
-   */
-  async function begin(policy: string): Promise<WorkflowHandle> {
-    const sql = `CREATE TABLE ${policy} AS SELECT n, repeat('x', 1000) FROM generate_series(1, 8000) n`;
-    await namespace.psql({ pod: await primary(), sql: `CHECKPOINT; ${sql}` });
-    const run = await start(world, 'backup', { policy });
-    while (!(await ofPolicy(policy)).some(({ status }) => status?.['phase'] === 'running')) await sleep(100);
-    return run;
-  }
-
-  /** The result of a run whose checkpoints need not take their time any more. */
-  async function end(run: WorkflowHandle): Promise<CnpgBackupResult> {
-    const over = new AbortController();
-    const hurrying = (async () => {
-      while (!over.signal.aborted) {
-        // There may be no primary right now.
-        await namespace.psql({ pod: await primary(), sql: 'CHECKPOINT' }).catch(() => undefined);
-        await sleep(1_000);
-      }
-    })();
-    try {
-      return (await run.result()) as CnpgBackupResult;
-    } finally {
-      over.abort();
-      await hurrying;
-    }
-  }
+  const primary = () => primaryOf(namespace, 'db');
+  const begin = (policy: string) => beginSlowly(world, namespace, { cluster: 'db', policy });
+  const end = (run: WorkflowHandle) => hurried<CnpgBackupResult>(namespace, 'db', run);
 
   /** The one that the run names is good, all are over, and the next run is as any other. */
   async function expectGood(policy: string, { name, beginWal, endWal }: CnpgBackupResult): Promise<void> {
     expect({ beginWal, endWal }).toEqual({ beginWal: expect.any(String), endWal: expect.any(String) });
-    const phases = (await ofPolicy(policy)).map(({ metadata, status }) => [metadata?.name, status?.['phase']]);
+    const phases = (await backupsOf(namespace, policy)).map(({ metadata, status }) => [
+      metadata?.name,
+      status?.['phase'],
+    ]);
     expect(phases).toContainEqual([name, 'completed']);
     for (const [, phase] of phases) expect(['completed', 'failed']).toContain(phase);
     await namespace.waitUntilHealthy('db');
     const next = await end(await start(world, 'backup', { policy }));
-    expect((await ofPolicy(policy)).map(({ metadata }) => metadata?.name)).toContain(next.name);
+    expect((await backupsOf(namespace, policy)).map(({ metadata }) => metadata?.name)).toContain(next.name);
     expect(next.name).not.toBe(name);
   }
 

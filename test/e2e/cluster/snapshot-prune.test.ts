@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CustomObjectsApi } from '@kubernetes/client-node';
-import { openKubernetes, type Namespace, type Seen } from '../../../parts/kubernetes.ts';
+import { openKubernetes, type Namespace } from '../../../parts/kubernetes.ts';
 import { startWorld, type World } from '../../../parts/world.ts';
 import { start } from '../runs.ts';
 import { cnpg } from './cnpg-objects.ts';
@@ -18,20 +19,16 @@ describe('volume snapshots of CloudNativePG', () => {
   let namespace: Namespace;
   let world: World;
   let isOurs = false;
+  /** When each was taken. */
+  const stopped = new Map<string, string>();
 
   beforeAll(async () => {
     [namespace, world] = await Promise.all([kubernetes.makeNamespace('snapshots'), startWorld()]);
     // The bed has no driver that takes snapshots, and so nobody who brings their definition.
     isOurs = (await namespace.get(definition)) === undefined;
     if (isOurs) await namespace.apply([snapshotDefinition]);
-    await namespace.waitUntil(
-      definition,
-      ({ status }: Seen) =>
-        (status?.['conditions'] as readonly { readonly type: string; readonly status: string }[] | undefined)?.some(
-          (one) => one.type === 'Established' && one.status === 'True',
-        ) === true,
-      { what: 'it is served' },
-    );
+    // It takes a moment until it is served.
+    while ((await left(snapshots, 'VolumeSnapshot').catch(() => undefined)) === undefined) await sleep(200);
     const policy = { cluster: 'db', method: 'cnpg', window: '7d', cnpg: { method: 'volumeSnapshot' } };
     await world.configure({
       clusters: { db: { cnpg: { namespace: namespace.name, name: 'db' } } },
@@ -53,7 +50,7 @@ describe('volume snapshots of CloudNativePG', () => {
         apiVersion: cnpg,
         kind: 'Backup',
         metadata: { name, labels: { ...labels, ...(half ? { 'holdfast/removing': 'true' } : {}) } },
-        // Without a driver the operator refuses the method itself; what was done stands in the status.
+        // Without a driver the operator refuses the method itself.
         spec: { cluster: { name: 'db' }, method: 'barmanObjectStore' },
       },
       ...(half ? ['wal'] : ['data', 'wal']).map((volume) => ({
@@ -63,21 +60,29 @@ describe('volume snapshots of CloudNativePG', () => {
         spec: { source: { persistentVolumeClaimName: `db-1-${volume}` } },
       })),
     ]);
-    const stoppedAt = new Date(Date.now() - days * day).toISOString().replace(/\.\d+Z$/, 'Z');
-    // The operator knows no such Cluster, says so once, and leaves what is over alone.
-    await namespace.waitUntil(
-      { apiVersion: cnpg, kind: 'Backup', name },
-      ({ status }: Seen) => status?.['phase'] !== undefined,
-      { what: 'the operator has looked at it' },
-    );
-    await kubernetes.config.makeApiClient(CustomObjectsApi).patchNamespacedCustomObjectStatus({
-      group: 'postgresql.cnpg.io',
-      version: 'v1',
-      plural: 'backups',
-      namespace: namespace.name,
-      name,
-      body: [{ op: 'add', path: '/status', value: { phase: 'completed', method: 'volumeSnapshot', stoppedAt } }],
-    });
+    stopped.set(name, new Date(Date.now() - days * day).toISOString().replace(/\.\d+Z$/, 'Z'));
+  }
+
+  /** What was done stands in the status. The operator, which knows no such Cluster, leaves what is over alone. */
+  async function untilCompleted(): Promise<void> {
+    const custom = kubernetes.config.makeApiClient(CustomObjectsApi);
+    for (let left = [...stopped]; left.length > 0;) {
+      for (const [name, stoppedAt] of left)
+        await custom.patchNamespacedCustomObjectStatus({
+          group: 'postgresql.cnpg.io',
+          version: 'v1',
+          plural: 'backups',
+          namespace: namespace.name,
+          name,
+          body: [{ op: 'add', path: '/status', value: { phase: 'completed', method: 'volumeSnapshot', stoppedAt } }],
+        });
+      await sleep(2_000);
+      const all = await namespace.list({ apiVersion: cnpg, kind: 'Backup' });
+      left = all.flatMap(({ metadata, status }) => {
+        const name = metadata?.name ?? '';
+        return status?.['phase'] === 'completed' ? [] : [[name, stopped.get(name) ?? ''] as [string, string]];
+      });
+    }
   }
 
   const prune = async (more: object): Promise<unknown> =>
@@ -93,6 +98,7 @@ describe('volume snapshots of CloudNativePG', () => {
     await taken('half-gone', 2, { half: true });
     await taken('of-another-policy', 30, { policy: 'other' });
     await taken('of-another-installation', 30, { installation: 'elsewhere' });
+    await untilCompleted();
     const kept = ['begins-the-window', 'newest', 'of-another-installation', 'of-another-policy', 'within'];
     const before = await left(snapshots, 'VolumeSnapshot');
 

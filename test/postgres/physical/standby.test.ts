@@ -37,15 +37,19 @@ describe('a standby', () => {
     await rm(scratch, { recursive: true, force: true });
   });
 
-  const address = () => ({ ...standby, user: primary.user, password: primary.password });
-
-  it('gives a base backup that says where it comes from, and starts', async () => {
-    await primary.psql('postgres', `INSERT INTO t VALUES (0, 'late'); CHECKPOINT`);
+  async function untilReplayed() {
     const written = await primary.psql('postgres', 'SELECT pg_current_wal_lsn()');
     await until(
       'the standby has it',
       async () => (await standby.psql(`SELECT pg_last_wal_replay_lsn() >= '${written}'`)) === 't',
     );
+  }
+
+  const address = () => ({ ...standby, user: primary.user, password: primary.password });
+
+  it('gives a base backup that says where it comes from, and starts', async () => {
+    await primary.psql('postgres', `INSERT INTO t VALUES (0, 'late'); CHECKPOINT`);
+    await untilReplayed();
     const backup = await take(address(), join(scratch, 'from-standby'), { wal: true });
     expect(backup.taken.server.inRecovery).toBe(true);
     expect(backup.taken.warnings).toEqual([]);
@@ -62,6 +66,9 @@ describe('a standby', () => {
   });
 
   it('that is promoted meanwhile gives none, and says so', async () => {
+    // More than fits on the way to whoever doesn't read: else the server has ended its backup before it is promoted.
+    await primary.psql('postgres', 'CREATE TABLE noise AS SELECT gen_random_uuid() FROM generate_series(1, 2000000)');
+    await untilReplayed();
     let promoted: Promise<unknown> | undefined;
     const directory = join(scratch, 'promoted');
     await mkdir(directory);
