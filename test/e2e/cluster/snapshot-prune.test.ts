@@ -116,6 +116,7 @@ describe('volume snapshots of CloudNativePG', () => {
   });
 });
 
+const anything = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
 const snapshotDefinition = {
   apiVersion: definition.apiVersion,
   kind: definition.kind,
@@ -138,7 +139,7 @@ const snapshotDefinition = {
         name: 'v1',
         served: true,
         storage: true,
-        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+        schema: { openAPIV3Schema: { type: 'object', properties: { spec: anything, status: anything } } },
       },
     ],
   },
