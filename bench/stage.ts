@@ -16,7 +16,7 @@ import {
 import type { Dependencies } from '../src/activities/dependencies.ts';
 import type { Working } from '../src/activities/working.ts';
 import { parseConfig, type Config, type SecretReference } from '../src/domain/config.ts';
-import { connectKubernetes, findKubernetes } from '../src/kubernetes/connection.ts';
+import { openKubernetes } from '../src/kubernetes/connection.ts';
 import { findTool } from '../src/process/environment.ts';
 import { initialiseRepository, openRepository } from '../src/storage/open.ts';
 import type { Repository } from '../src/storage/repository.ts';
@@ -143,7 +143,7 @@ export async function openStage(
     },
     self: { temporal: { address: '', namespace: '' }, pod: null, startedAt: new Date() },
     isServed: () => Promise.resolve(true),
-    kubernetes: () => connectKubernetes(findKubernetes({})),
+    kubernetes: () => openKubernetes({}),
     openRepository: opener(s3),
     compressors: await findCompressors((name) => findTool(name, path), new AbortController().signal),
     scratch: join(directory, '..', 'scratch'),

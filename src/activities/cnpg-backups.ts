@@ -23,7 +23,7 @@ export async function preflightCnpg(
   { spec }: { readonly spec: CnpgSpec },
   { signal }: Pick<Working, 'signal'>,
 ): Promise<PreparedCnpg> {
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const cluster = await readCluster(kubernetes, spec.source.cnpg);
   assertHasPrimary(cluster);
   const way = wayFor(cluster, spec.way);
@@ -63,7 +63,7 @@ export async function createCnpgBackup(
   { signal }: Pick<Working, 'signal'>,
 ): Promise<{ readonly name: string }> {
   await deps.failpoint('cnpg:create');
-  const { metadata } = await createBackup(deps.kubernetes(signal), {
+  const { metadata } = await createBackup(await deps.kubernetes(signal), {
     cluster: spec.source.cnpg,
     name: backupObjectName(spec.policy, new Date(startedAt), turn),
     labels: { [labels.installation]: spec.installation, [labels.policy]: spec.policy, [labels.run]: run.short },
@@ -113,7 +113,7 @@ export async function watchCnpgBackup(
   { spec, name, startedAt }: WatchCnpgInput,
   { signal, report }: Working,
 ): Promise<TakenByCnpg> {
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const { namespace } = spec.source.cnpg;
   const what = `Backup ${namespace}/${name}`;
   const deadline = Date.parse(startedAt) + spec.deadlineMs;
@@ -190,7 +190,7 @@ export async function pruneCnpg(
   { spec, inUse, dryRun }: PruneCnpgInput,
   { signal, report }: Working,
 ): Promise<PruneResult> {
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const { window } = spec;
   const own = (await listBackups(kubernetes, spec.source.cnpg)).filter(
     ({ metadata }) =>

@@ -40,7 +40,7 @@ export interface Dependencies {
   /** Reads a secret's value. Throws ConfigurationInvalid that names where it should be. */
   readonly secret: (reference: SecretReference) => Promise<string>;
   /** The Kubernetes that this worker may ask. ConfigurationInvalid where there is none. */
-  readonly kubernetes: (signal?: AbortSignal) => Kubernetes;
+  readonly kubernetes: (signal?: AbortSignal) => Promise<Kubernetes>;
   /** Hears how an archive stands, for metrics. */
   readonly walReport?: (cluster: string, report: WalReport) => void;
   /** Does nothing; tests make it kill the worker or fail at a named point. */
@@ -62,8 +62,8 @@ export async function serverOf(deps: Dependencies, place: PlaceSpec): Promise<Se
   }
   const located =
     'cnpg' in place
-      ? await locateCluster(deps.kubernetes(), place.cnpg)
-      : await locateStatefulSet(deps.kubernetes(), place.statefulset);
+      ? await locateCluster(await deps.kubernetes(), place.cnpg)
+      : await locateStatefulSet(await deps.kubernetes(), place.statefulset);
   const { database, sslmode, sslrootcert } = 'cnpg' in place ? place.cnpg : place.statefulset;
   return { ...located, database, sslmode, ...(sslrootcert === undefined ? {} : { sslrootcert }) };
 }
@@ -78,6 +78,6 @@ export async function whoOf(
     return { user, database };
   }
   if ('cnpg' in place) return { user: 'postgres', database: place.cnpg.database };
-  const { user } = await loginOfStatefulSet(deps.kubernetes(), place.statefulset);
+  const { user } = await loginOfStatefulSet(await deps.kubernetes(), place.statefulset);
   return { user, database: place.statefulset.database };
 }

@@ -40,7 +40,7 @@ export async function planCnpgRecovery(
   { spec, run }: PlanCnpgRecoveryInput,
   { signal, report }: Pick<Working, 'signal' | 'report'>,
 ): Promise<CnpgRecoveryPlan> {
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const { cnpg } = spec.source;
   const { definition, uid } = await definitionOf(kubernetes, spec);
   const unknown: string[] = [];

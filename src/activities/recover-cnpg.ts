@@ -41,7 +41,7 @@ export async function createCnpgCopy(
 ): Promise<{ readonly uid: string }> {
   await deps.failpoint('recover-cnpg:create');
   // Never broken off: a run that is cancelled looks for the Cluster, and would find none that is only about to come.
-  const { uid } = await createRecoveryCluster(deps.kubernetes(), plan.facts.makes.object, {
+  const { uid } = await createRecoveryCluster(await deps.kubernetes(), plan.facts.makes.object, {
     run,
     plan: cnpgRecoveryDigest(plan),
   });
@@ -74,7 +74,7 @@ export async function watchCnpgCopy(
   { spec, plan, startedAt }: WatchCnpgCopyInput,
   { signal, report }: Working,
 ): Promise<CnpgRecoveryLog> {
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const { makes, base } = plan.facts;
   const deadline = Date.parse(startedAt) + spec.deadlineMs;
   let heardAt = performance.now();
@@ -141,7 +141,7 @@ export async function checkCnpgCopy(
   { spec, plan, log }: CheckCnpgCopyInput,
   { signal, report }: Working,
 ): Promise<ReachedCluster> {
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const { makes, target, base, source } = plan.facts;
   const { namespace, name } = makes;
   const cluster = await readCluster(kubernetes, makes);

@@ -65,15 +65,15 @@ export async function chooseDrilled(
  */
 export async function runDrill(deps: Dependencies, input: DrillInput, work: Working): Promise<Drilled> {
   const { pod } = input.spec;
-  const kubernetes = pod === undefined ? undefined : kubernetesOf(deps);
+  const kubernetes = pod === undefined ? undefined : await kubernetesOf(deps);
   if (pod === undefined || kubernetes === undefined) return drillHere(deps, input, work);
   return drillInPod(deps, input, pod, kubernetes, work);
 }
 
 /** Without the activity's signal: what was made is taken away after a cancellation, too. */
-function kubernetesOf(deps: Dependencies): Kubernetes | undefined {
+async function kubernetesOf(deps: Dependencies): Promise<Kubernetes | undefined> {
   try {
-    return deps.kubernetes();
+    return await deps.kubernetes();
   } catch (error) {
     if (error instanceof HoldfastError && error.type === 'ConfigurationInvalid') return undefined;
     throw error;

@@ -27,7 +27,7 @@ export async function keepCnpgCopy(
   { plan }: CnpgCopyInput,
   { signal, report }: Working,
 ): Promise<{ readonly words: readonly string[] }> {
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const { makes } = plan.facts;
   await patchCluster(kubernetes, makes, makes.kept);
   await deps.failpoint('recover-cnpg:kept');
@@ -98,7 +98,7 @@ export async function removeCnpgCopy(
   { plan, run }: CnpgCopyInput,
   { signal, report }: Working,
 ): Promise<{ readonly removed: string }> {
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const { makes } = plan.facts;
   const what = `Cluster ${makes.namespace}/${makes.name}`;
   if (!(await deleteMade(kubernetes, makes, run)))
@@ -132,7 +132,7 @@ export async function annotateCnpgCopy(
   { plan, record }: AnnotateCnpgCopyInput,
   { signal }: Pick<Working, 'signal'>,
 ): Promise<void> {
-  await patchCluster(deps.kubernetes(signal), plan.facts.makes, {
+  await patchCluster(await deps.kubernetes(signal), plan.facts.makes, {
     metadata: { annotations: { [recoveryMarks.record]: record } },
   });
 }

@@ -37,7 +37,7 @@ export async function locateWorkload(
   { signal }: Pick<Working, 'signal'>,
 ): Promise<FoundWorkload> {
   const place = placeOf(spec);
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const live = await readLive(deps, spec, signal);
   const set = await readStatefulSet(kubernetes, place);
   const pods = await podsOfSet(kubernetes, set);
@@ -70,7 +70,7 @@ export async function readyWorkerPod(
   { signal, report }: Working,
 ): Promise<{ readonly host: string }> {
   const { workload, run } = input;
-  const kubernetes = deps.kubernetes(signal);
+  const kubernetes = await deps.kubernetes(signal);
   const order = orderOf(input);
   if (input.purpose === 'work')
     await sweepWorkerPods(kubernetes, order, (runs) => deps.leases.closed(runs), { signal });
@@ -92,7 +92,7 @@ export async function removeWorkerPodOf(
   input: WorkerPodInput,
   { signal }: Pick<Working, 'signal'>,
 ): Promise<void> {
-  await removeWorkerPod(deps.kubernetes(signal), orderOf(input), { signal });
+  await removeWorkerPod(await deps.kubernetes(signal), orderOf(input), { signal });
 }
 
 export interface ScaleInput extends WorkloadInput {
@@ -106,7 +106,7 @@ export async function scaleDownWorkload(
   { signal, report }: Working,
 ): Promise<void> {
   await deps.failpoint('workload:scale down');
-  await scaleDown(deps.kubernetes(signal), workload, run, {
+  await scaleDown(await deps.kubernetes(signal), workload, run, {
     signal,
     onWait: (why) => {
       report({ doing: why });
@@ -129,7 +129,7 @@ export async function scaleUpWorkload(
   { signal, report }: Working,
 ): Promise<void> {
   await deps.failpoint('workload:scale up');
-  await scaleUp(deps.kubernetes(signal), workload, run, {
+  await scaleUp(await deps.kubernetes(signal), workload, run, {
     signal,
     patienceMs: readyWithinMs,
     onWait: (why) => {

@@ -4,7 +4,7 @@ import { HoldfastError } from '../domain/errors.ts';
 import { readCluster } from '../kubernetes/cnpg/cluster.ts';
 import { readRetention, writeRetention } from '../kubernetes/cnpg/retention.ts';
 import { wayFor } from '../kubernetes/cnpg/ways.ts';
-import { connectKubernetes, findKubernetes, type Kubernetes } from '../kubernetes/connection.ts';
+import { openKubernetes, type Kubernetes } from '../kubernetes/connection.ts';
 
 /** What became of a policy's window, where CloudNativePG keeps the backups. */
 export interface RetentionChange {
@@ -31,7 +31,7 @@ export async function applyRetention(
   for (const [policy, { method, window }] of Object.entries(config.policies)) {
     if (method !== 'cnpg' || window === undefined) continue;
     try {
-      kubernetes ??= connectKubernetes(findKubernetes(environment));
+      kubernetes ??= await openKubernetes(environment);
       changes.push(...(await applyOne(kubernetes, config, policy, window)));
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;

@@ -2,7 +2,7 @@ import type { Config } from '../domain/config.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { readCluster } from '../kubernetes/cnpg/cluster.ts';
 import { readRecoverability, type Recoverability } from '../kubernetes/cnpg/recoverability.ts';
-import { connectKubernetes, findKubernetes, type Kubernetes } from '../kubernetes/connection.ts';
+import { openKubernetes, type Kubernetes } from '../kubernetes/connection.ts';
 
 /** From when on a cluster of CloudNativePG can be recovered, as it says, or why that isn't known here. */
 export type CnpgWindow = { readonly cluster: string; readonly place: string } & (
@@ -22,12 +22,12 @@ export async function readCnpgWindows(
         : cluster === only;
     return cnpg !== undefined && isWanted ? [{ cluster, cnpg }] : [];
   });
-  let kubernetes: Kubernetes | undefined;
+  let opening: Promise<Kubernetes> | undefined;
   return Promise.all(
     wanted.map(async ({ cluster, cnpg }) => {
       const place = `${cnpg.namespace}/${cnpg.name}`;
       try {
-        kubernetes ??= connectKubernetes(findKubernetes(environment));
+        const kubernetes = await (opening ??= openKubernetes(environment));
         return { cluster, place, ...(await readRecoverability(kubernetes, await readCluster(kubernetes, cnpg))) };
       } catch (error) {
         if (!(error instanceof HoldfastError)) throw error;

@@ -18,9 +18,9 @@ export async function lookThrough<Listing extends { readonly looked: boolean; re
   list: (kubernetes: Kubernetes, where: Where) => Promise<Listing>,
   what: string,
 ): Promise<Listing> {
-  const config = findKubernetes(environment);
+  const config = await findKubernetes(environment);
   const home = config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
-  const listing = await list(connectKubernetes(config, signal), { namespaces, home }).catch((error: unknown) => {
+  const listing = await list(await connectKubernetes(config, signal), { namespaces, home }).catch((error: unknown) => {
     if (signal.aborted) throw new CommandError('Interrupted', 'looking around was ended', 'nothing was changed');
     throw error;
   });

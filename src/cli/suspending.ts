@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import { lookUpSchedule } from '../client/schedules.ts';
 import type { Config } from '../domain/config.ts';
 import { HoldfastError } from '../domain/errors.ts';
-import { connectKubernetes, findKubernetes } from '../kubernetes/connection.ts';
+import { openKubernetes } from '../kubernetes/connection.ts';
 import type { Imported } from '../kubernetes/scheduled-backups/imported.ts';
 import { suspend } from '../kubernetes/scheduled-backups/suspend.ts';
 import { ask, canAsk } from './ask.ts';
@@ -81,7 +81,7 @@ async function suspendAll(
   environment: Readonly<Record<string, string | undefined>>,
   wanted: readonly Extract<SuspendVerdict, { verdict: 'suspend' }>[],
 ): Promise<Suspended[]> {
-  const kubernetes = connectKubernetes(findKubernetes(environment));
+  const kubernetes = await openKubernetes(environment);
   const done: Suspended[] = [];
   for (const { imported, policy } of wanted) {
     try {

@@ -1,15 +1,14 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import {
+import type {
   AppsV1Api,
   BatchV1Api,
+  ConfigurationOptions,
   CoreV1Api,
-  createConfiguration,
   CustomObjectsApi,
   KubeConfig,
-  ServerConfiguration,
-  type RequestContext,
-  type ResponseContext,
+  RequestContext,
+  ResponseContext,
 } from '@kubernetes/client-node';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 
@@ -20,7 +19,12 @@ export interface Kubernetes {
   readonly batch: BatchV1Api;
   /** CloudNativePG's objects, and others without types: plain JSON, to be parsed. */
   readonly custom: CustomObjectsApi;
+  /** What a patch is called with whose body is a merge patch. */
+  readonly mergePatch: ConfigurationOptions;
 }
+
+/** Loaded when it is first needed: tens of megabytes that a worker without a Kubernetes never uses. */
+const loadClient = () => import('@kubernetes/client-node');
 
 /** How long one request may take: an API server that hangs is as good as none. */
 const requestMs = 30_000;
@@ -30,14 +34,15 @@ const requestMs = 30_000;
  * this runs in, whose token is read anew as it rotates. Nothing is asked of it yet.
  * ConfigurationInvalid where there is none of them, or the file can't be read.
  */
-export function findKubernetes(environment: Readonly<Record<string, string | undefined>>): KubeConfig {
+export async function findKubernetes(environment: Readonly<Record<string, string | undefined>>): Promise<KubeConfig> {
+  const { KubeConfig } = await loadClient();
   const named = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '');
   const usual = join(environment['HOME'] ?? '', '.kube', 'config');
   const files = named.length > 0 ? named : existsSync(usual) ? [usual] : [];
   try {
     const [first, ...others] = files;
-    if (first !== undefined) return merged(first, others);
-    if (environment['KUBERNETES_SERVICE_HOST'] !== undefined) return ofThisPod();
+    if (first !== undefined) return merged(() => new KubeConfig(), first, others);
+    if (environment['KUBERNETES_SERVICE_HOST'] !== undefined) return ofThisPod(new KubeConfig());
   } catch (error) {
     throw new HoldfastError(
       'ConfigurationInvalid',
@@ -53,11 +58,11 @@ export function findKubernetes(environment: Readonly<Record<string, string | und
   );
 }
 
-function merged(first: string, others: readonly string[]): KubeConfig {
-  const config = new KubeConfig();
+function merged(empty: () => KubeConfig, first: string, others: readonly string[]): KubeConfig {
+  const config = empty();
   config.loadFromFile(first);
   for (const file of others) {
-    const other = new KubeConfig();
+    const other = empty();
     other.loadFromFile(file);
     // As kubectl does: the first file that names a current context has it.
     config.mergeConfig(other, config.getCurrentCluster() !== null);
@@ -66,17 +71,25 @@ function merged(first: string, others: readonly string[]): KubeConfig {
   return config;
 }
 
-function ofThisPod(): KubeConfig {
-  const config = new KubeConfig();
+function ofThisPod(config: KubeConfig): KubeConfig {
   config.loadFromCluster();
   return config;
 }
 
+/** Finds the Kubernetes of an environment and connects to it, as `findKubernetes` and `connectKubernetes` say. */
+export async function openKubernetes(
+  environment: Readonly<Record<string, string | undefined>>,
+  signal?: AbortSignal,
+): Promise<Kubernetes> {
+  return connectKubernetes(await findKubernetes(environment), signal);
+}
+
 /** Every request ends with the signal, or after half a minute. */
-export function connectKubernetes(config: KubeConfig, signal?: AbortSignal): Kubernetes {
+export async function connectKubernetes(config: KubeConfig, signal?: AbortSignal): Promise<Kubernetes> {
+  const client = await loadClient();
   const cluster = config.getCurrentCluster();
-  const configuration = createConfiguration({
-    baseServer: new ServerConfiguration(cluster?.server ?? '', {}),
+  const configuration = client.createConfiguration({
+    baseServer: new client.ServerConfiguration(cluster?.server ?? '', {}),
     authMethods: { default: config },
     promiseMiddleware: [
       {
@@ -90,9 +103,10 @@ export function connectKubernetes(config: KubeConfig, signal?: AbortSignal): Kub
     ],
   });
   return {
-    core: new CoreV1Api(configuration),
-    apps: new AppsV1Api(configuration),
-    batch: new BatchV1Api(configuration),
-    custom: new CustomObjectsApi(configuration),
+    core: new client.CoreV1Api(configuration),
+    apps: new client.AppsV1Api(configuration),
+    batch: new client.BatchV1Api(configuration),
+    custom: new client.CustomObjectsApi(configuration),
+    mergePatch: client.setHeaderOptions('Content-Type', client.PatchStrategy.MergePatch),
   };
 }

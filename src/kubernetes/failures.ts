@@ -1,4 +1,4 @@
-import { ApiException } from '@kubernetes/client-node';
+import type { ApiException } from '@kubernetes/client-node';
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 
 /**
@@ -20,7 +20,7 @@ export async function found<T>(what: string, answer: Promise<T>): Promise<T | un
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof ApiException && error.code === 404) return undefined;
+    if (statusCodeOf(error) === 404) return undefined;
     throw kubernetesFailure(what, error);
   }
 }
@@ -29,7 +29,7 @@ function kubernetesFailure(what: string, error: unknown): unknown {
   if (error instanceof HoldfastError) return error;
   const named = (type: 'Busy' | 'KubernetesRefused' | 'KubernetesUnavailable', text: string, hint: string) =>
     new HoldfastError(type, `can't ${what}: ${text}`, hint, { cause: error });
-  if (!(error instanceof ApiException))
+  if (!isApiException(error))
     return named(
       'KubernetesUnavailable',
       messageOf(error),
@@ -78,6 +78,13 @@ function kubernetesFailure(what: string, error: unknown): unknown {
       );
   }
 }
+
+/** The HTTP status that the API server refused with; undefined for what isn't its answer. */
+export const statusCodeOf = (error: unknown): number | undefined => (isApiException(error) ? error.code : undefined);
+
+/** By its shape, since the library's class is loaded only with a connection. */
+const isApiException = (error: unknown): error is ApiException<unknown> =>
+  error instanceof Error && 'code' in error && typeof error.code === 'number' && 'body' in error && 'headers' in error;
 
 /** The sentence in a Kubernetes Status, which the library leaves as text or has parsed. */
 function statusOf(body: unknown): string | undefined {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PatchStrategy, setHeaderOptions, type V1Pod, type V1StatefulSet } from '@kubernetes/client-node';
+import type { V1Pod, V1StatefulSet } from '@kubernetes/client-node';
 import { HoldfastError } from '../domain/errors.ts';
 import type { Workload } from '../domain/workload.ts';
 import type { Kubernetes } from './connection.ts';
@@ -8,7 +8,7 @@ import { recoveryAnnotation, rememberedOn, type Remembered } from './statefulset
 
 const pollMs = 500;
 
-type Apis = Pick<Kubernetes, 'apps' | 'core'>;
+type Apis = Pick<Kubernetes, 'apps' | 'core' | 'mergePatch'>;
 type Named = Pick<Workload, 'namespace' | 'name' | 'replicas'>;
 
 export interface RunAtWork {
@@ -142,7 +142,7 @@ function saysOf({ metadata, status }: V1Pod): string {
 
 /** With the version that was read: who comes between is told by a conflict. */
 async function change(
-  { apps }: Pick<Kubernetes, 'apps'>,
+  { apps, mergePatch }: Pick<Kubernetes, 'apps' | 'mergePatch'>,
   { metadata }: V1StatefulSet,
   replicas: number | undefined,
   note: string | null,
@@ -155,13 +155,6 @@ async function change(
   };
   await asked(
     `scale StatefulSet ${namespace}/${name}`,
-    apps.patchNamespacedStatefulSet(
-      {
-        namespace,
-        name,
-        body,
-      },
-      setHeaderOptions('Content-Type', PatchStrategy.MergePatch),
-    ),
+    apps.patchNamespacedStatefulSet({ namespace, name, body }, mergePatch),
   );
 }

@@ -18,7 +18,7 @@ import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { bytesQueue, controlQueue, hostQueue, siteQueue, walQueue } from '../domain/ids.ts';
 import type { RepositorySpec } from '../domain/specs.ts';
 import type { Dependencies } from '../activities/index.ts';
-import { connectKubernetes, findKubernetes } from '../kubernetes/connection.ts';
+import { openKubernetes } from '../kubernetes/connection.ts';
 import { sweepPlaces } from '../postgres/drill/place.ts';
 import type { RunAs } from '../postgres/instance/run-as.ts';
 import { openRepository, type ReadSecret } from '../storage/open.ts';
@@ -123,7 +123,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     self: { temporal: { address, namespace }, pod: ownPod(environment), startedAt },
     toolPlaces: ({ tools }: Config) => ({ configured: tools.postgres, path: environment['PATH'] ?? '' }),
     secret: readSecret,
-    kubernetes: (signal?: AbortSignal) => connectKubernetes(findKubernetes(environment), signal),
+    kubernetes: (signal?: AbortSignal) => openKubernetes(environment, signal),
     walReport: metrics.wal,
     failpoint: failpoints(environment['HOLDFAST_FAILPOINTS']),
   };

@@ -1,4 +1,4 @@
-import { PatchStrategy, setHeaderOptions, V1DeleteOptions, V1Preconditions } from '@kubernetes/client-node';
+import type { V1DeleteOptions } from '@kubernetes/client-node';
 import { z } from 'zod';
 import { objectAt, textAt, type JsonObject } from '../../domain/cnpg-definition.ts';
 import { recoveryMarks } from '../../domain/cnpg-recovery-object.ts';
@@ -95,16 +95,13 @@ export async function createRecoveryCluster(
 
 /** Changes members of a Cluster, as a merge patch does; the same again changes nothing. */
 export async function patchCluster(
-  { custom }: Pick<Kubernetes, 'custom'>,
+  { custom, mergePatch }: Pick<Kubernetes, 'custom' | 'mergePatch'>,
   { namespace, name }: ClusterName,
   body: JsonObject,
 ): Promise<void> {
   await asked(
     `change Cluster ${namespace}/${name}`,
-    custom.patchNamespacedCustomObject(
-      { ...clusters, namespace, name, body },
-      setHeaderOptions('Content-Type', PatchStrategy.MergePatch),
-    ),
+    custom.patchNamespacedCustomObject({ ...clusters, namespace, name, body }, mergePatch),
   );
 }
 
@@ -133,11 +130,7 @@ export async function deleteMade(
   return true;
 }
 
-const deletionOf = (uid: string): V1DeleteOptions =>
-  Object.assign(new V1DeleteOptions(), {
-    preconditions: Object.assign(new V1Preconditions(), { uid }),
-    propagationPolicy: 'Background',
-  });
+const deletionOf = (uid: string): V1DeleteOptions => ({ preconditions: { uid }, propagationPolicy: 'Background' });
 
 /** Names of what is left of a Cluster: itself, pods and volume claims. */
 export async function leftOf(

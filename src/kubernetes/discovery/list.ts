@@ -1,7 +1,6 @@
-import { ApiException } from '@kubernetes/client-node';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Kubernetes } from '../connection.ts';
-import { asked, found } from '../failures.ts';
+import { asked, found, statusCodeOf } from '../failures.ts';
 import type { Listed, Unread } from './found.ts';
 import { builtInResources, customResources, type Page, type PageRequest, type Resource } from './resources.ts';
 
@@ -241,4 +240,4 @@ async function ifAllowed<T>(ask: () => Promise<T>): Promise<T | undefined> {
 }
 
 const statusOf = (error: unknown): number | undefined =>
-  error instanceof HoldfastError && error.cause instanceof ApiException ? error.cause.code : undefined;
+  error instanceof HoldfastError ? statusCodeOf(error.cause) : undefined;

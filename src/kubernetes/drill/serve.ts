@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { V1DeleteOptions, V1Pod, V1Preconditions } from '@kubernetes/client-node';
+import type { V1DeleteOptions, V1Pod } from '@kubernetes/client-node';
 import { HoldfastError, messageOf } from '../../domain/errors.ts';
 import { labels } from '../cnpg/backup.ts';
 import type { Kubernetes } from '../connection.ts';
@@ -41,7 +41,7 @@ export async function serve(
 ): Promise<ServingPod> {
   const { namespace, name } = pod.metadata;
   const what = describePod({ namespace, name });
-  await asked(`create ${what}`, core.createNamespacedPod({ namespace, body: Object.assign(new V1Pod(), pod) }));
+  await asked(`create ${what}`, core.createNamespacedPod({ namespace, body: pod }));
   const begun = performance.now();
   let obstacleSince: number | undefined;
   let runningSince: number | undefined;
@@ -166,11 +166,7 @@ async function removeAll(
 }
 
 /** No other pod that has got its name meanwhile. */
-function thisOne(uid: string): V1DeleteOptions {
-  const options = new V1DeleteOptions();
-  options.preconditions = Object.assign(new V1Preconditions(), { uid });
-  return options;
-}
+const thisOne = (uid: string): V1DeleteOptions => ({ preconditions: { uid } });
 
 function isOver({ status, metadata }: V1Pod): boolean {
   if (status?.phase !== 'Failed' && status?.phase !== 'Succeeded') return false;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiException, V1Job, type V1Pod } from '@kubernetes/client-node';
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Kubernetes } from '../connection.ts';
-import { asked, found } from '../failures.ts';
+import { asked, found, statusCodeOf } from '../failures.ts';
 import { labelsOf, runAnnotation, workerJob, workflowAnnotation, type WorkerOrder } from './job.ts';
 import type { WorkerTemplate } from './template.ts';
 import { isReady, whyNotReady } from './why-not-ready.ts';
@@ -55,12 +55,11 @@ async function standing({ batch }: Apis, order: WorkerOrder, template: WorkerTem
   const { namespace, name } = order;
   const there = await found(`read ${what}`, batch.readNamespacedJob({ namespace, name }));
   if (there === undefined) {
-    const body = Object.assign(new V1Job(), workerJob(order, template));
     await asked(
       `create ${what}`,
-      batch.createNamespacedJob({ namespace, body }).catch((error: unknown) => {
+      batch.createNamespacedJob({ namespace, body: workerJob(order, template) }).catch((error: unknown) => {
         // Another attempt's: the next look finds it.
-        if (!(error instanceof ApiException) || error.code !== 409) throw error;
+        if (statusCodeOf(error) !== 409) throw error;
       }),
     );
     return;

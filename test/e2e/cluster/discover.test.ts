@@ -90,7 +90,7 @@ describe('holdfast discover on a cluster', () => {
     if (main?.cnpg === undefined || shop?.statefulset === undefined || wiki?.statefulset === undefined)
       throw new Error('one of them is not there');
 
-    const apis = connectKubernetes(kubernetes.config);
+    const apis = await connectKubernetes(kubernetes.config);
     const superuser = 'SELECT current_user AS user, rolsuper AS super FROM pg_roles WHERE rolname = current_user';
     for (const [name, { host, user, password: found }] of [
       ['postgres', await locateCluster(apis, main.cnpg)],

@@ -23,7 +23,7 @@ async function list(wishes: Partial<Wishes> = {}, namespaces?: readonly string[]
   server = await startApiServer({ objects: severalFixtures(), apis: everyApi, directory, ...wishes });
   const config = new KubeConfig();
   config.loadFromFile(server.kubeconfigFile);
-  return await listEverything(connectKubernetes(config), { namespaces, home: 'infra' });
+  return await listEverything(await connectKubernetes(config), { namespaces, home: 'infra' });
 }
 
 const namesIn = ({ listed }: Listing) => Object.keys(configure(discover(listed)).configuration.clusters);
