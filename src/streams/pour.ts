@@ -60,7 +60,7 @@ export function pour(source: AsyncIterable<Uint8Array>, sink: Sink, options: Pou
       timer = setTimeout(() => {
         setImmediate(() => {
           if (over) return;
-          if (moves === seen) fail(stalled(waitingFor, limitMs, options));
+          if (moves === seen) fail(stalled(waitingFor, limitMs, options.from, options.to));
           else watch(limitMs);
         });
       }, limitMs);
@@ -93,6 +93,65 @@ export function pour(source: AsyncIterable<Uint8Array>, sink: Sink, options: Pou
   });
 }
 
+/**
+ * Passes on what a source sends, each chunk as it comes. Fails as pour does where the source fails, stalls, or the
+ * signal is aborted, and never waits for a source that hangs.
+ */
+export async function* guarded(
+  source: AsyncIterable<Uint8Array>,
+  { signal, from, stallMs }: { readonly signal: AbortSignal; readonly from: string; readonly stallMs: number },
+): AsyncGenerator<Uint8Array> {
+  const iterator = source[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await soon(
+        () => iterator.next(),
+        signal,
+        stallMs,
+        () => stalled('source', stallMs, from, ''),
+      );
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    // Of one that has ended nothing is left to close.
+    close(source, iterator, signal.reason);
+  }
+}
+
+/** What comes, if it comes in time and before the signal's end. */
+function soon<T>(ask: () => Promise<T>, signal: AbortSignal, limitMs: number, late: () => Error): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = () => {
+      fail(signal.reason);
+    };
+    // As in pour: what has arrived while this process was stopped is looked at first.
+    const timer = setTimeout(() => {
+      setImmediate(() => {
+        fail(late());
+      });
+    }, limitMs);
+    const finish = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    };
+    const fail = (error: unknown) => {
+      finish();
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- an abort's reason may be anything
+      reject(error);
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    ask().then((value) => {
+      finish();
+      resolve(value);
+    }, fail);
+  });
+}
+
 /** Lets go of the source without waiting for it: one that hangs would never answer. */
 function close(source: AsyncIterable<Uint8Array>, iterator: AsyncIterator<Uint8Array>, error: unknown): void {
   if (source instanceof Readable) {
@@ -103,7 +162,7 @@ function close(source: AsyncIterable<Uint8Array>, iterator: AsyncIterator<Uint8A
   iterator.return?.().then(undefined, () => undefined);
 }
 
-function stalled(waitingFor: 'source' | 'sink', stallMs: number, { from, to }: PourOptions): HoldfastError {
+function stalled(waitingFor: 'source' | 'sink', stallMs: number, from: string, to: string): HoldfastError {
   const seconds = `${String(Math.round(stallMs / 1_000))} s`;
   return waitingFor === 'source'
     ? new HoldfastError(

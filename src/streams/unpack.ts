@@ -1,7 +1,7 @@
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { startChain } from '../process/chain.ts';
 import { compressorFor, type Compressor, type Compressors } from './compress.ts';
-import { pour, sinkOf } from './pour.ts';
+import { guarded, pour, sinkOf } from './pour.ts';
 
 const usualStallMs = 10 * 60_000;
 
@@ -16,16 +16,34 @@ export function unpackedFrom(
 }
 
 /**
- * What a compressed stream holds, unpacked by the compressor's own tool. Ends only once the tool has ended well. Fails
- * with the body's own error where that fails, else with ToolFailed, which for a decompressor means damaged bytes.
- * Leaving the iteration early ends the tool.
+ * What a compressed stream holds, unpacked by the compressor's library, else by its own tool; the chunks are the
+ * caller's to keep. Ends only once all of it was right. Fails with the body's own error where that fails, else with
+ * ToolFailed, which for a decompressor means damaged bytes. Leaving the iteration early lets go of everything.
  */
 export async function* unpacked(
   body: AsyncIterable<Uint8Array>,
-  compressor: Pick<Compressor, 'name' | 'decompress'>,
-  options: { readonly signal: AbortSignal; readonly stallMs?: number },
+  compressor: Pick<Compressor, 'name' | 'decompress' | 'library'>,
+  { signal, stallMs = usualStallMs }: { readonly signal: AbortSignal; readonly stallMs?: number },
 ): AsyncGenerator<Uint8Array> {
-  const { signal, stallMs = usualStallMs } = options;
+  const leaving = new AbortController();
+  const either = AbortSignal.any([signal, leaving.signal]);
+  const stored = guarded(body, { signal: either, from: 'the repository', stallMs });
+  const pieces = compressor.library?.unpack(stored) ?? unpackedByTool(stored, compressor, either, stallMs);
+  try {
+    // By hand: leaving must first let go of a body that hangs.
+    for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) yield next.value;
+  } finally {
+    leaving.abort();
+    await pieces.return(undefined);
+  }
+}
+
+async function* unpackedByTool(
+  body: AsyncIterable<Uint8Array>,
+  compressor: Pick<Compressor, 'name' | 'decompress'>,
+  signal: AbortSignal,
+  stallMs: number,
+): AsyncGenerator<Uint8Array> {
   const chain = startChain([compressor.decompress], { stdin: 'pipe', stdout: 'pipe', signal });
   const { stdin } = chain;
   if (!stdin)

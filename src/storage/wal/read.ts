@@ -5,6 +5,7 @@ import { ToolFailure } from '../../process/chain.ts';
 import { compressorFor, type Compressors } from '../../streams/compress.ts';
 import { Meter } from '../../streams/meter.ts';
 import { unpacked } from '../../streams/unpack.ts';
+import { Unreadable } from '../../streams/zstd-library.ts';
 import type { Repository } from '../repository.ts';
 import { parseSegmentKey, type SegmentKey } from './keys.ts';
 import { parseTrailer, trailerBytes, type Trailer } from './trailer.ts';
@@ -124,7 +125,8 @@ function trailerFault(trailer: Trailer, named: SegmentKey): string | undefined {
 
 /** A tool that was killed tells nothing of the bytes. */
 const isDamage = (error: unknown) =>
-  error instanceof ToolFailure && error.exits.every(({ signal }) => signal === null || signal === 'SIGPIPE');
+  error instanceof Unreadable ||
+  (error instanceof ToolFailure && error.exits.every(({ signal }) => signal === null || signal === 'SIGPIPE'));
 
 function nameOf(key: string): SegmentKey {
   const named = parseSegmentKey(key);
