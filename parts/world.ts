@@ -160,9 +160,9 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
       const healthUrl = `http://127.0.0.1:${String(port)}`;
       const logFile = join(directory, `worker-${String(workers.length + 1)}.log`);
       const child = raise({
-        command: process.execPath,
+        command,
         args: [
-          ...[command, 'worker', '--health', `127.0.0.1:${String(port)}`, '--slots', String(slots)],
+          ...['worker', '--health', `127.0.0.1:${String(port)}`, '--slots', String(slots)],
           ...['--instances', join(directory, 'instances'), ...args],
         ],
         environment: {
@@ -187,7 +187,7 @@ export async function startWorld(wishes: WorldWishes = {}): Promise<World> {
         log: () => readFile(logFile, 'utf8'),
       };
     },
-    holdfast: (...args) => run(process.execPath, [command, ...args], environment()),
+    holdfast: (...args) => run(command, args, environment()),
     temporalCommand: (...args) => temporalCli(args, temporal),
     async stop() {
       for (const worker of workers) if (!hasEnded(worker)) await end(worker, 'SIGKILL');
