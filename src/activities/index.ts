@@ -1,3 +1,4 @@
+import { readyBackupPod, removeBackupPod, type BackupPodInput } from './backup-pod.ts';
 import { auditWal, awaitWal, removeWalSlot, streamWal, type StreamWalInput } from './archive-wal.ts';
 import type { Dependencies } from './dependencies.ts';
 import { withTypedFailures } from './failures.ts';
@@ -92,6 +93,7 @@ import type { CnpgSpec } from '../domain/cnpg-specs.ts';
 import type { BaseSpec, DrillSpec, WalSpec } from '../domain/physical-specs.ts';
 import type { BackupSpec } from '../domain/specs.ts';
 
+export type { BackupPod } from './backup-pod.ts';
 export type { PreparedCnpg, TakenByCnpg } from './cnpg-backups.ts';
 export type { PlannedRestore } from './plan-restore.ts';
 export type { PruneResult } from './prune-backups.ts';
@@ -145,6 +147,8 @@ export const siteActivities = (deps: Dependencies) =>
       working('remove the pod', (work) => removeWorkerPodOf(deps, input, work)),
     scaleDownWorkload: (input: ScaleInput) => working('scale down', (work) => scaleDownWorkload(deps, input, work)),
     scaleUpWorkload: (input: ScaleUpInput) => working('scale up', (work) => scaleUpWorkload(deps, input, work)),
+    readyBackupPod: (input: BackupPodInput) => working('raise a pod', (work) => readyBackupPod(deps, input, work)),
+    removeBackupPod: (input: BackupPodInput) => working('remove the pod', (work) => removeBackupPod(deps, input, work)),
     publishManifest: (input: PublishInput) => working('publish', (work) => publishManifest(deps, input, work)),
     commitBackup: (input: CommitInput) => working('commit', (work) => commitBackup(deps, input, work)),
     sweepStaged: (input: SweepInput) => working('sweep', (work) => sweepStaged(deps, input, work)),
@@ -188,7 +192,7 @@ export const walActivities = (deps: Dependencies) =>
     streamWal: (input: StreamWalInput) => working('stream WAL', (work) => streamWal(deps, input, work)),
   });
 
-/** On a machine's own queue: work on a copy that lies on its disks. */
+/** On a machine's own queue: work on a copy that lies on its disks; dumps of a pod's own run. */
 export const hostActivities = (deps: Dependencies) =>
   withTypedFailures({
     fetchRecovery: (input: RecoveryCopyInput) => working('fetch', (work) => fetchRecovery(deps, input, work)),
@@ -201,6 +205,9 @@ export const hostActivities = (deps: Dependencies) =>
     handOverInPlace: (input: RecoveryCopyInput) => working('hand over', (work) => handOverInPlace(deps, input, work)),
     putBackInPlace: (input: PutBackInput) => working('put back', (work) => putBackInPlace(deps, input, work)),
     releaseInPlace: (input: RecoveryCopyInput) => working('release', () => releaseInPlace(deps, input)),
+    preflightBackup: (input: { readonly spec: BackupSpec }) => working('preflight', () => preflightBackup(deps, input)),
+    takeBackup: (input: TakeInput) => working('dump', (work) => takeBackup(deps, input, work)),
+    verifyBackup: (input: VerifyInput) => working('verify', (work) => verifyBackup(deps, input, work)),
     replanRecovery: (input: PlanRecoveryInput) => working('plan', (work) => planRecovery(deps, input, work)),
   });
 

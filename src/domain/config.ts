@@ -87,6 +87,7 @@ function contradictions(config: Config): Finding[] {
       ...membersThatDontFit(`policies.${name}`, policy, own(clusters, policy.cluster)),
     ]),
     ...sameNames(config),
+    ...unreachableFromPods(config),
     ...oneWindow(config),
     ...approvals(config),
   ];
@@ -125,7 +126,7 @@ function sharedDirectories({ repositories }: Config): Finding[] {
   return findings;
 }
 
-function whatTheKindHasNot(at: string, { cnpg, server, wal, instance, drill }: ClusterConfig): Finding[] {
+function whatTheKindHasNot(at: string, { cnpg, server, wal, instance, drill, backup }: ClusterConfig): Finding[] {
   const findings: Finding[] = [];
   if (cnpg !== undefined && wal !== undefined)
     findings.push({
@@ -139,6 +140,16 @@ function whatTheKindHasNot(at: string, { cnpg, server, wal, instance, drill }: C
     findings.push({
       path: `${at}.drill`,
       message: "is for clusters in Kubernetes: a server's backups are drilled on the worker",
+    });
+  if (server !== undefined && backup !== undefined)
+    findings.push({
+      path: `${at}.backup`,
+      message: 'is for clusters in Kubernetes: a server is dumped by a worker, over the network',
+    });
+  if (backup?.on === 'pod' && wal !== undefined)
+    findings.push({
+      path: `${at}.wal`,
+      message: 'is streamed over the network by a worker, and so needs what backup: { on: pod } does without',
     });
   if (drill?.on === 'worker')
     for (const member of ['namespace', 'image', 'storage', 'resources'] as const)
@@ -205,6 +216,34 @@ function sameNames({ policies }: Config): Finding[] {
     return [{ path: `policies.${name}.prefix`, message }];
   });
 }
+
+/** What dumps in a pod need and the pod that is written out has not; and what no pod does. */
+function unreachableFromPods({ clusters, policies, repositories, kubernetes: { workerPod } }: Config): Finding[] {
+  return Object.entries(policies).flatMap(([name, { cluster, method, repository = '' }]) => {
+    if (own(clusters, cluster)?.backup?.on !== 'pod' || method === 'cnpg') return [];
+    if (method === 'base')
+      return [
+        {
+          path: `policies.${name}.method`,
+          message: `base backups are taken over the network by a worker; with backup: { on: pod }, as cluster ${cluster} has it, use pg_dump or pg_dumpall`,
+        },
+      ];
+    const directory = own(repositories, repository)?.directory;
+    if (directory === undefined || workerPod === undefined) return [];
+    if (workerPod.volumeMounts.some(({ mountPath }) => isWithin(directory, mountPath))) return [];
+    return [
+      {
+        path: `policies.${name}.repository`,
+        message: `directory ${directory} of repository ${repository} is not mounted in the pod that dumps cluster ${cluster}: add it to volumes and volumeMounts of kubernetes.workerPod, or use an S3 repository`,
+      },
+    ];
+  });
+}
+
+const isWithin = (directory: string, mountPath: string) => {
+  const [inner, outer] = [directory, mountPath].map((path) => `${path.replace(/\/+$/, '')}/`);
+  return inner?.startsWith(outer ?? '') === true;
+};
 
 /** CloudNativePG has one recovery window for all of a Cluster's backups in its object store. */
 function oneWindow({ policies }: Config): Finding[] {

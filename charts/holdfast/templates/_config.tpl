@@ -66,6 +66,17 @@ for changes it here.
 {{- end }}
 {{- end }}
 {{- end }}
+{{- /* A pod beside the database dumps it. */}}
+{{- if eq (dig "backup" "on" "worker" $cluster) "pod" }}
+{{- $namespace := dig "cnpg" "namespace" (dig "statefulset" "namespace" "" $cluster) $cluster }}
+{{- $wanted = concat $wanted (list
+  (list $namespace "batch" "jobs" "create,delete,get,list" "")
+  (list $namespace "" "pods" "list" "")
+  (list $namespace "" "events" "list" "")) }}
+{{- if not (dig "kubernetes" "workerPod" dict $config) }}
+{{- $wanted = append $wanted (list $.root.Release.Namespace "" "pods" "get" "") }}
+{{- end }}
+{{- end }}
 {{- with $cluster.cnpg }}
 {{- $at := printf "config.clusters.%s.cnpg" $name }}
 {{- $namespace := required (printf "%s.namespace is missing" $at) .namespace }}
