@@ -1,6 +1,13 @@
 import { readyBackupPod, removeBackupPod, type BackupPodInput } from './backup-pod.ts';
 import { auditWal, awaitWal, removeWalSlot, streamWal, type StreamWalInput } from './archive-wal.ts';
 import type { Dependencies } from './dependencies.ts';
+import {
+  judgeCnpgDrill,
+  planCnpgDrill,
+  watchCnpgDrill,
+  type JudgeCnpgDrillInput,
+  type PlanCnpgDrillInput,
+} from './drill-cnpg.ts';
 import { withTypedFailures } from './failures.ts';
 import {
   createCnpgBackup,
@@ -108,6 +115,7 @@ export type { CnpgCopyInput, CnpgRecoveryLog, ReachedCluster } from './recover-c
 export type { ReachedPlace } from './recover-copy.ts';
 export type { FoundWorkload } from './workload.ts';
 export type { Aside } from '../postgres/recovery/put-aside.ts';
+export type { JudgeCnpgDrillInput } from './drill-cnpg.ts';
 export type { Drilled } from './run-drill.ts';
 export type { TakenBackup, TakeTurn } from './take-backup.ts';
 export type { Dependencies } from './dependencies.ts';
@@ -139,6 +147,8 @@ export const siteActivities = (deps: Dependencies) =>
     auditWal: (input: { readonly spec: WalSpec }) => working('audit', (work) => auditWal(deps, input, work)),
     chooseDrilled: (input: { readonly spec: DrillSpec }) =>
       working('choose', (work) => chooseDrilled(deps, input, work)),
+    planCnpgDrill: (input: PlanCnpgDrillInput) => working('plan', (work) => planCnpgDrill(deps, input, work)),
+    watchCnpgDrill: (input: WatchCnpgCopyInput) => working('recover', (work) => watchCnpgDrill(deps, input, work)),
     planRecovery: (input: PlanRecoveryInput) => working('plan', (work) => planRecovery(deps, input, work)),
     locateWorkload: (input: WorkloadInput) => working('locate', (work) => locateWorkload(deps, input, work)),
     readyWorkerPod: (input: WorkerPodInput & { readonly isDown: boolean }) =>
@@ -183,6 +193,7 @@ export const bytesActivities = (deps: Dependencies) =>
     moveIntoSchema: (input: CopyInput & { readonly oid: number }) =>
       working('put into the schema', (work) => moveIntoSchema(deps, input, input.oid, work)),
     runDrill: (input: DrillInput) => working('drill', (work) => runDrill(deps, input, work)),
+    judgeCnpgDrill: (input: JudgeCnpgDrillInput) => working('drill', (work) => judgeCnpgDrill(deps, input, work)),
     restoreCluster: (input: CopyInput) => working('restore the cluster', (work) => restoreCluster(deps, input, work)),
   });
 

@@ -335,7 +335,11 @@ const policySchema = z.strictObject({
     })
     .optional()
     .describe('for method cnpg: how CloudNativePG takes the backup'),
-  repository: nameSchema.optional(),
+  repository: nameSchema
+    .optional()
+    .describe(
+      'where the backups go; of method cnpg only the evidence of its drills, and by default to that of another policy of the cluster',
+    ),
   path: pathSchema.optional().describe('directory inside the repository; "" is its top; default <cluster>/logical'),
   prefix: z
     .string()

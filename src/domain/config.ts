@@ -88,6 +88,7 @@ function contradictions(config: Config): Finding[] {
     ]),
     ...sameNames(config),
     ...unreachableFromPods(config),
+    ...withoutEvidence(config),
     ...oneWindow(config),
     ...approvals(config),
   ];
@@ -163,7 +164,7 @@ function membersThatDontFit(at: string, policy: PolicyConfig, cluster: ClusterCo
   const findings: Finding[] = [];
   const find = (member: string, message: string) => findings.push({ path: `${at}.${member}`, message });
   if (method === 'cnpg') {
-    for (const member of ['format', 'jobs', 'adopt', 'path', 'prefix', 'repository'] as const)
+    for (const member of ['format', 'jobs', 'adopt', 'path', 'prefix'] as const)
       if (policy[member] !== undefined)
         find(member, 'is not for method cnpg: CloudNativePG takes the backup, to where the Cluster says');
     if (cluster !== undefined && cluster.cnpg === undefined)
@@ -240,6 +241,16 @@ function unreachableFromPods({ clusters, policies, repositories, kubernetes: { w
   });
 }
 
+/** A drill of method cnpg puts its evidence where the policy says, else where another policy of the cluster writes. */
+function withoutEvidence({ policies }: Config): Finding[] {
+  const all = Object.entries(policies);
+  return all.flatMap(([name, { method, drill, cluster }]) => {
+    if (method !== 'cnpg' || drill === undefined) return [];
+    if (all.some(([, other]) => other.cluster === cluster && other.repository !== undefined)) return [];
+    return [{ path: `policies.${name}.repository`, message: 'is required with drill: its evidence goes there' }];
+  });
+}
+
 const isWithin = (directory: string, mountPath: string) => {
   const [inner, outer] = [directory, mountPath].map((path) => `${path.replace(/\/+$/, '')}/`);
   return inner?.startsWith(outer ?? '') === true;
@@ -284,9 +295,6 @@ export function unbuilt(config: Config): Finding[] {
   for (const [name, { statefulset }] of Object.entries(config.clusters)) {
     if (statefulset?.walVolume !== undefined)
       refuse(`clusters.${name}.statefulset.walVolume`, 'taking over the WAL on a volume claim');
-  }
-  for (const [name, { method, drill }] of Object.entries(config.policies)) {
-    if (method === 'cnpg' && drill !== undefined) refuse(`policies.${name}.drill`, 'a drill of method cnpg');
   }
   if (config.approvals.restore.approvers.length > 0) refuse('approvals.restore.approvers', 'checking signed approvals');
   return findings;

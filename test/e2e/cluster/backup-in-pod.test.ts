@@ -12,6 +12,11 @@ import { serveToPods, type ServedToPods } from './serve-to-pods.ts';
 const kubernetes = openKubernetes();
 const password = "it's no secret";
 const jobs = { apiVersion: 'batch/v1', kind: 'Job' } as const;
+/** Its name leads to the pod itself. */
+const headless = (service: object | undefined) => ({
+  ...service,
+  spec: { ...(service as { readonly spec: object }).spec, clusterIP: 'None' },
+});
 const sum = 'SELECT count(*), sum(hashtext(t)) FROM kept';
 
 describe('a dump by a pod beside a database that no worker reaches', () => {
@@ -29,16 +34,17 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
     ]);
     const { endpoint, region, accessKeyId, secretAccessKey } = kubernetes.s3;
     front = await serveToPods(world.temporal.address, endpoint);
-    const [, ...rest] = plainPostgres(kubernetes, 'infra', { layout: 'docker', major: 17, password });
+    const [, service, set] = plainPostgres(kubernetes, 'infra', { layout: 'docker', major: 17, password });
     await namespace.apply([
       {
         apiVersion: 'v1',
         kind: 'Secret',
         metadata: { name: 'infra' },
-        // A name that only pods complete.
-        stringData: { 'postgres-password': password, POSTGRES_HOST: `infra.${namespace.name}` },
+        // A name that only pods of this namespace complete.
+        stringData: { 'postgres-password': password, POSTGRES_HOST: 'infra-0.infra' },
       },
-      ...rest,
+      headless(service),
+      set ?? {},
       {
         apiVersion: 'v1',
         kind: 'Secret',
@@ -65,6 +71,7 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
       { what: 'its pod is ready' },
     );
     const fill = 'CREATE TABLE kept AS SELECT n, md5(n::text) AS t FROM generate_series(1, 50000) n';
+    await infra("CREATE DATABASE app TEMPLATE template0 LOCALE 'C'", 'postgres');
     await Promise.all([infra(fill), namespace.psql({ pod: 'shop-1', database: 'app', sql: fill })]);
     await lockOut();
     world.useKeys('store', { accessKeyId, secretAccessKey });
@@ -125,7 +132,7 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
     await release();
   });
 
-  const infra = (sql: string, database = 'postgres') =>
+  const infra = (sql: string, database = 'app') =>
     namespace.psql({ pod: 'infra-0', container: 'postgresql', user: 'postgres', database, sql });
 
   /** The Cluster lets everybody in but whom this process, and so the worker, comes as. */
@@ -180,10 +187,11 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
   }
 
   let copies = 0;
-  async function expectRows(cluster: string, { id }: BackupResult, database: string, rows: string): Promise<void> {
+  async function expectRows(cluster: string, { id }: BackupResult, rows: string): Promise<void> {
     copies += 1;
     const into = `again_${String(copies)}`;
-    const restore = await start(world, 'restore', { cluster, backup: id, database, onto: 'spare', into });
+    const onto = { onto: 'spare', into, missingRoles: 'create' };
+    const restore = await start(world, 'restore', { cluster, backup: id, database: 'app', ...onto });
     expect(await restore.result()).toMatchObject({ outcome: 'created' });
     expect(await spare.psql(into, sum)).toBe(rows);
   }
@@ -196,13 +204,13 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
     const taken = await backUp(world, policy);
     expect(taken).toMatchObject({ status: 'complete' });
     await expectNothingLeft();
-    await expectRows('infra', taken, 'postgres', await infra(sum));
+    await expectRows('infra', taken, await infra(sum));
   });
 
   test('restores a cluster of CloudNativePG with every row', async () => {
     const taken = await backUp(world, 'shop');
     await expectNothingLeft();
-    await expectRows('shop', taken, 'app', await namespace.psql({ pod: 'shop-1', database: 'app', sql: sum }));
+    await expectRows('shop', taken, await namespace.psql({ pod: 'shop-1', database: 'app', sql: sum }));
   });
 
   test('begins anew in another pod where its own is deleted in the middle', async () => {
@@ -218,7 +226,7 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
     await release();
     const taken = (await run.result()) as BackupResult;
     await expectNothingLeft();
-    await expectRows('infra', taken, 'postgres', await infra(sum));
+    await expectRows('infra', taken, await infra(sum));
     expect(await unfinishedUploads()).toEqual([]);
   });
 
