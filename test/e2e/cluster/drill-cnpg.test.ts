@@ -20,6 +20,7 @@ describe('a drill of a backup that CloudNativePG took', () => {
   let world: World;
   let bucket: Awaited<ReturnType<typeof kubernetes.s3.makeBucket>>;
   let backup: string;
+  let other: string;
 
   beforeAll(async () => {
     [namespace, world, bucket] = await Promise.all([
@@ -44,9 +45,14 @@ describe('a drill of a backup that CloudNativePG took', () => {
       ...(found === undefined ? {} : { tools: { postgres: { '17': found.binDir } } }),
     });
     await world.startWorker({ environment: { KUBECONFIG: kubeconfig } });
+  });
+  beforeAll(async () => {
     const psql = (text: string) => namespace.psql({ pod: 'logto-1', database: 'app', sql: text });
     await psql('CREATE TABLE kept AS SELECT generate_series(1, 100) AS n');
+    // A backup begins with a checkpoint that takes its time where there is much to write.
+    await psql('CHECKPOINT');
     backup = await taken('daily');
+    other = await taken('wrong');
     // What only WAL holds.
     await psql('INSERT INTO kept SELECT generate_series(101, 150)');
     await archived(namespace, 'logto-1');
@@ -119,7 +125,6 @@ describe('a drill of a backup that CloudNativePG took', () => {
   });
 
   test('that was terminated is cleaned up by the next, which fails where a check does', async () => {
-    const name = await taken('wrong');
     const doomed = await start(world, 'drill', { policy: 'wrong' });
     while ((await namespace.get(copy)) === undefined) await sleep(200);
     await doomed.terminate('out of patience');
@@ -131,7 +136,7 @@ describe('a drill of a backup that CloudNativePG took', () => {
     });
     expect(left).toEqual(expect.any(String));
     await expectNothingLeft();
-    expect((await evidenceOf(name)).map(({ outcome }) => outcome)).toEqual(['failed']);
+    expect((await evidenceOf(other)).map(({ outcome }) => outcome)).toEqual(['failed']);
   });
 
   test('whose files are gone from the object store fails, with evidence', async () => {
