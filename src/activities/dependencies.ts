@@ -1,8 +1,9 @@
 import type { Leases } from '../client/leases.ts';
 import type { Config, SecretReference } from '../domain/config.ts';
-import type { PlaceSpec, RepositorySpec } from '../domain/specs.ts';
+import type { PlaceInKubernetes, PlaceSpec, RepositorySpec } from '../domain/specs.ts';
 import { locateCluster } from '../kubernetes/cnpg/locate.ts';
 import type { Kubernetes } from '../kubernetes/connection.ts';
+import type { Located } from '../kubernetes/located.ts';
 import { locateStatefulSet, loginOfStatefulSet } from '../kubernetes/statefulset.ts';
 import type { TemporalPlace } from '../kubernetes/worker-pod/template.ts';
 import type { RunAs } from '../postgres/instance/run-as.ts';
@@ -60,13 +61,16 @@ export async function serverOf(deps: Dependencies, place: PlaceSpec): Promise<Se
       ...(sslrootcert === undefined ? {} : { sslrootcert }),
     };
   }
-  const located =
-    'cnpg' in place
-      ? await locateCluster(await deps.kubernetes(), place.cnpg)
-      : await locateStatefulSet(await deps.kubernetes(), place.statefulset);
+  const { host, port, user, password } = await locate(deps, place);
   const { database, sslmode, sslrootcert } = 'cnpg' in place ? place.cnpg : place.statefulset;
-  return { ...located, database, sslmode, ...(sslrootcert === undefined ? {} : { sslrootcert }) };
+  return { host, port, user, password, database, sslmode, ...(sslrootcert === undefined ? {} : { sslrootcert }) };
 }
+
+/** Where a cluster in Kubernetes answers, and which Secret holds its password. */
+export const locate = async (deps: Dependencies, place: PlaceInKubernetes): Promise<Located> =>
+  'cnpg' in place
+    ? locateCluster(await deps.kubernetes(), place.cnpg)
+    : locateStatefulSet(await deps.kubernetes(), place.statefulset);
 
 /** Whom a copy of the cluster knows: its superuser, and the database to ask. The cluster itself may be gone. */
 export async function whoOf(

@@ -25,6 +25,14 @@ export interface DrillInput {
   readonly attempt: number;
 }
 
+/** A drill, as its evidence names it. */
+export interface DrillOfBackup {
+  readonly spec: Pick<DrillSpec, 'policy' | 'source' | 'repository'>;
+  readonly drilled: Pick<DrilledBackup, 'backup'>;
+  readonly run: RunIdentity;
+  readonly attempt: number;
+}
+
 export interface Drilled {
   readonly backup: string;
   readonly outcome: 'passed' | 'failed';
@@ -67,7 +75,7 @@ export function checkSound(program: string | undefined, { server }: DrillServer,
 /** Writes what came of a drill beside its backup. */
 export async function recordDrill(
   deps: Dependencies,
-  input: DrillInput,
+  input: DrillOfBackup,
   { restored, startedAt, toolVersions }: RecordedDrill,
   signal: AbortSignal,
 ): Promise<Omit<Drilled, 'leftBehind'>> {
@@ -84,7 +92,7 @@ interface RecordedDrill {
 }
 
 function evidenceOf(
-  { spec, drilled, run }: DrillInput,
+  { spec, drilled, run }: DrillOfBackup,
   { restored, startedAt, toolVersions }: RecordedDrill,
 ): DrillEvidence {
   const { checks, restoreSeconds, dataOf, reached } = restored;
@@ -108,7 +116,7 @@ function evidenceOf(
 
 async function writeEvidence(
   deps: Dependencies,
-  { spec, run, attempt }: DrillInput,
+  { spec, run, attempt }: DrillOfBackup,
   evidence: DrillEvidence,
   signal: AbortSignal,
 ): Promise<string> {

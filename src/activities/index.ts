@@ -1,5 +1,13 @@
+import { readyBackupPod, removeBackupPod, type BackupPodInput } from './backup-pod.ts';
 import { auditWal, awaitWal, removeWalSlot, streamWal, type StreamWalInput } from './archive-wal.ts';
 import type { Dependencies } from './dependencies.ts';
+import {
+  judgeCnpgDrill,
+  planCnpgDrill,
+  watchCnpgDrill,
+  type JudgeCnpgDrillInput,
+  type PlanCnpgDrillInput,
+} from './drill-cnpg.ts';
 import { withTypedFailures } from './failures.ts';
 import {
   createCnpgBackup,
@@ -92,6 +100,7 @@ import type { CnpgSpec } from '../domain/cnpg-specs.ts';
 import type { BaseSpec, DrillSpec, WalSpec } from '../domain/physical-specs.ts';
 import type { BackupSpec } from '../domain/specs.ts';
 
+export type { BackupPod } from './backup-pod.ts';
 export type { PreparedCnpg, TakenByCnpg } from './cnpg-backups.ts';
 export type { PlannedRestore } from './plan-restore.ts';
 export type { PruneResult } from './prune-backups.ts';
@@ -106,6 +115,7 @@ export type { CnpgCopyInput, CnpgRecoveryLog, ReachedCluster } from './recover-c
 export type { ReachedPlace } from './recover-copy.ts';
 export type { FoundWorkload } from './workload.ts';
 export type { Aside } from '../postgres/recovery/put-aside.ts';
+export type { JudgeCnpgDrillInput } from './drill-cnpg.ts';
 export type { Drilled } from './run-drill.ts';
 export type { TakenBackup, TakeTurn } from './take-backup.ts';
 export type { Dependencies } from './dependencies.ts';
@@ -137,6 +147,8 @@ export const siteActivities = (deps: Dependencies) =>
     auditWal: (input: { readonly spec: WalSpec }) => working('audit', (work) => auditWal(deps, input, work)),
     chooseDrilled: (input: { readonly spec: DrillSpec }) =>
       working('choose', (work) => chooseDrilled(deps, input, work)),
+    planCnpgDrill: (input: PlanCnpgDrillInput) => working('plan', (work) => planCnpgDrill(deps, input, work)),
+    watchCnpgDrill: (input: WatchCnpgCopyInput) => working('recover', (work) => watchCnpgDrill(deps, input, work)),
     planRecovery: (input: PlanRecoveryInput) => working('plan', (work) => planRecovery(deps, input, work)),
     locateWorkload: (input: WorkloadInput) => working('locate', (work) => locateWorkload(deps, input, work)),
     readyWorkerPod: (input: WorkerPodInput & { readonly isDown: boolean }) =>
@@ -145,6 +157,8 @@ export const siteActivities = (deps: Dependencies) =>
       working('remove the pod', (work) => removeWorkerPodOf(deps, input, work)),
     scaleDownWorkload: (input: ScaleInput) => working('scale down', (work) => scaleDownWorkload(deps, input, work)),
     scaleUpWorkload: (input: ScaleUpInput) => working('scale up', (work) => scaleUpWorkload(deps, input, work)),
+    readyBackupPod: (input: BackupPodInput) => working('raise a pod', (work) => readyBackupPod(deps, input, work)),
+    removeBackupPod: (input: BackupPodInput) => working('remove the pod', (work) => removeBackupPod(deps, input, work)),
     publishManifest: (input: PublishInput) => working('publish', (work) => publishManifest(deps, input, work)),
     commitBackup: (input: CommitInput) => working('commit', (work) => commitBackup(deps, input, work)),
     sweepStaged: (input: SweepInput) => working('sweep', (work) => sweepStaged(deps, input, work)),
@@ -179,6 +193,7 @@ export const bytesActivities = (deps: Dependencies) =>
     moveIntoSchema: (input: CopyInput & { readonly oid: number }) =>
       working('put into the schema', (work) => moveIntoSchema(deps, input, input.oid, work)),
     runDrill: (input: DrillInput) => working('drill', (work) => runDrill(deps, input, work)),
+    judgeCnpgDrill: (input: JudgeCnpgDrillInput) => working('drill', (work) => judgeCnpgDrill(deps, input, work)),
     restoreCluster: (input: CopyInput) => working('restore the cluster', (work) => restoreCluster(deps, input, work)),
   });
 
@@ -188,7 +203,7 @@ export const walActivities = (deps: Dependencies) =>
     streamWal: (input: StreamWalInput) => working('stream WAL', (work) => streamWal(deps, input, work)),
   });
 
-/** On a machine's own queue: work on a copy that lies on its disks. */
+/** On a machine's own queue: work on a copy that lies on its disks; dumps of a pod's own run. */
 export const hostActivities = (deps: Dependencies) =>
   withTypedFailures({
     fetchRecovery: (input: RecoveryCopyInput) => working('fetch', (work) => fetchRecovery(deps, input, work)),
@@ -201,6 +216,9 @@ export const hostActivities = (deps: Dependencies) =>
     handOverInPlace: (input: RecoveryCopyInput) => working('hand over', (work) => handOverInPlace(deps, input, work)),
     putBackInPlace: (input: PutBackInput) => working('put back', (work) => putBackInPlace(deps, input, work)),
     releaseInPlace: (input: RecoveryCopyInput) => working('release', () => releaseInPlace(deps, input)),
+    preflightBackup: (input: { readonly spec: BackupSpec }) => working('preflight', () => preflightBackup(deps, input)),
+    takeBackup: (input: TakeInput) => working('dump', (work) => takeBackup(deps, input, work)),
+    verifyBackup: (input: VerifyInput) => working('verify', (work) => verifyBackup(deps, input, work)),
     replanRecovery: (input: PlanRecoveryInput) => working('plan', (work) => planRecovery(deps, input, work)),
   });
 

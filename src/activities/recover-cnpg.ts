@@ -71,9 +71,20 @@ const patienceMs = 10 * 60_000;
  */
 export async function watchCnpgCopy(
   deps: Dependencies,
+  input: WatchCnpgCopyInput,
+  work: Working,
+): Promise<CnpgRecoveryLog> {
+  const ended = await watchRecovery(deps, input, work);
+  if (ended instanceof HoldfastError) throw ended;
+  return ended;
+}
+
+/** The same, and answers with what the recovery itself failed by; what kept it from being tried is thrown. */
+export async function watchRecovery(
+  deps: Dependencies,
   { spec, plan, startedAt }: WatchCnpgCopyInput,
   { signal, report }: Working,
-): Promise<CnpgRecoveryLog> {
+): Promise<CnpgRecoveryLog | HoldfastError> {
   const kubernetes = await deps.kubernetes(signal);
   const { makes, base } = plan.facts;
   const deadline = Date.parse(startedAt) + spec.deadlineMs;
@@ -96,7 +107,7 @@ export async function watchCnpgCopy(
       };
       const standing = recoveryStanding(seen);
       if (standing.kind === 'done') return found;
-      if (standing.kind === 'failed') throw new HoldfastError(standing.type, standing.what, standing.hint);
+      if (standing.kind === 'failed') return new HoldfastError(standing.type, standing.what, standing.hint);
       const { stuck } = standing;
       if (since.what !== (stuck?.what ?? '')) Object.assign(since, { what: stuck?.what ?? '', at: performance.now() });
       if (stuck !== null && performance.now() - since.at > stuck.afterMs)
@@ -180,7 +191,7 @@ export async function checkCnpgCopy(
 type Asked = { readonly server: Server } | { readonly why: string };
 
 /** The superuser, where the Cluster lets one in; else its application's user. In words, where nobody is known. */
-async function serverOfCopy(
+export async function serverOfCopy(
   kubernetes: Kubernetes,
   { spec, plan, host }: { readonly spec: RecoverCnpgSpec; readonly plan: CnpgRecoveryPlan; readonly host: string },
 ): Promise<Asked> {

@@ -6,6 +6,7 @@ import type {
   PruneArgument,
   RestoreArgument,
 } from '../domain/arguments.ts';
+import type { DrillCnpgSpec } from '../domain/cnpg-drill-spec.ts';
 import { recoverCnpgSpec, type RecoverCnpgSpec } from '../domain/cnpg-recovery-spec.ts';
 import { cnpgSpec, type CnpgSpec } from '../domain/cnpg-specs.ts';
 import type { Config } from '../domain/config.ts';
@@ -54,7 +55,7 @@ export function controlActivities(deps: Dependencies) {
       return spec;
     },
 
-    async resolveDrill({ policy }: DrillArgument): Promise<DrillSpec> {
+    async resolveDrill({ policy }: DrillArgument): Promise<DrillSpec | DrillCnpgSpec> {
       const spec = drillSpec(await deps.config(), policy);
       await untilServed(deps, spec.source);
       return spec;

@@ -1,17 +1,16 @@
-import { HoldfastError, messageOf } from '../domain/errors.ts';
+import { HoldfastError } from '../domain/errors.ts';
 import type { RecoverSpec } from '../domain/physical-specs.ts';
 import type { LiveServer } from '../domain/recovery-facts.ts';
 import type { RunIdentity } from '../domain/run.ts';
 import { workerPodName, type Purpose, type Workload } from '../domain/workload.ts';
-import type { Kubernetes } from '../kubernetes/connection.ts';
-import { asked, found } from '../kubernetes/failures.ts';
+import { found } from '../kubernetes/failures.ts';
 import { assertDown, podsOfSet, readStatefulSet, scaleDown, scaleUp } from '../kubernetes/scale.ts';
 import { workloadOf } from '../kubernetes/statefulset-volume.ts';
 import type { WorkerOrder } from '../kubernetes/worker-pod/job.ts';
 import { raiseWorkerPod, removeWorkerPod, sweepWorkerPods } from '../kubernetes/worker-pod/raise.ts';
-import { templateOfConfig, templateOfPod, type WorkerTemplate } from '../kubernetes/worker-pod/template.ts';
 import { serverOf, whoOf, type Dependencies } from './dependencies.ts';
 import { readLive } from './read-live.ts';
+import { templateFor } from './worker-pod-template.ts';
 import { untilItAnswers } from './until-it-answers.ts';
 import type { Working } from './working.ts';
 
@@ -164,29 +163,6 @@ function orderOf({ spec, run, workload, purpose }: WorkerPodInput): WorkerOrder 
     installation: spec.installation,
     cluster: spec.argument.cluster,
     volume: { claim, mountPath, subPath },
+    passwordFrom: null,
   };
-}
-
-/** As the configuration says, else as this worker's own pod is. */
-async function templateFor(deps: Dependencies, { core }: Pick<Kubernetes, 'core'>): Promise<WorkerTemplate> {
-  const { workerPod } = (await deps.config()).kubernetes;
-  const { temporal, pod } = deps.self;
-  if (workerPod !== undefined) return templateOfConfig(workerPod, temporal);
-  if (pod === null)
-    throw new HoldfastError(
-      'ConfigurationInvalid',
-      'nothing says what a pod for a worker is made of: this worker runs in none itself',
-      'write out kubernetes.workerPod in the configuration; in a pod, set POD_NAME and POD_NAMESPACE (the chart does)',
-    );
-  try {
-    return templateOfPod(await asked(`read pod ${pod.namespace}/${pod.name}`, core.readNamespacedPod(pod)));
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.type !== 'KubernetesRefused') throw error;
-    throw new HoldfastError(
-      'KubernetesRefused',
-      messageOf(error),
-      'grant get on pods in its own namespace, or write out kubernetes.workerPod in the configuration',
-      { cause: error },
-    );
-  }
 }

@@ -183,6 +183,15 @@ const drillPlaceSchema = z.strictObject({
     .describe('of the pod; default: requests { cpu: 100m, memory: 512Mi }, limits { memory: 2Gi }'),
 });
 
+const backupPlaceSchema = z.strictObject({
+  on: z
+    .enum(['pod', 'worker'])
+    .default('worker')
+    .describe(
+      "worker: dumps are made by a worker of the site, over the network; pod: by a short-lived pod of ours in the cluster's namespace, for databases that workers don't reach",
+    ),
+});
+
 const clusterSchema = z
   .strictObject({
     server: serverSchema.optional(),
@@ -196,6 +205,9 @@ const clusterSchema = z
       .describe(
         "for recovery in place: the server's own files and how it is stopped and started, on the worker's machine",
       ),
+    backup: backupPlaceSchema
+      .optional()
+      .describe('for clusters in Kubernetes: where the programs run that dump it (pg_dump, pg_dumpall)'),
     drill: drillPlaceSchema
       .optional()
       .describe('for clusters in Kubernetes: where a backup is restored into a scratch server, as a proof'),
@@ -323,7 +335,11 @@ const policySchema = z.strictObject({
     })
     .optional()
     .describe('for method cnpg: how CloudNativePG takes the backup'),
-  repository: nameSchema.optional(),
+  repository: nameSchema
+    .optional()
+    .describe(
+      'where the backups go; of method cnpg only the evidence of its drills, and by default to that of another policy of the cluster',
+    ),
   path: pathSchema.optional().describe('directory inside the repository; "" is its top; default <cluster>/logical'),
   prefix: z
     .string()
@@ -423,6 +439,10 @@ const workerPodSchema = z
       .array(kubernetesPart)
       .default([])
       .describe('as in a container: TEMPORAL_API_KEY from a Secret, say; default: where this worker finds Temporal'),
+    securityContext: z
+      .looseObject({})
+      .optional()
+      .describe("as in a pod: of a dump, where an NFS export takes certain users only; default: the image's own"),
     volumes: z
       .array(kubernetesPart)
       .default([])

@@ -87,6 +87,8 @@ function contradictions(config: Config): Finding[] {
       ...membersThatDontFit(`policies.${name}`, policy, own(clusters, policy.cluster)),
     ]),
     ...sameNames(config),
+    ...unreachableFromPods(config),
+    ...withoutEvidence(config),
     ...oneWindow(config),
     ...approvals(config),
   ];
@@ -125,7 +127,7 @@ function sharedDirectories({ repositories }: Config): Finding[] {
   return findings;
 }
 
-function whatTheKindHasNot(at: string, { cnpg, server, wal, instance, drill }: ClusterConfig): Finding[] {
+function whatTheKindHasNot(at: string, { cnpg, server, wal, instance, drill, backup }: ClusterConfig): Finding[] {
   const findings: Finding[] = [];
   if (cnpg !== undefined && wal !== undefined)
     findings.push({
@@ -140,6 +142,16 @@ function whatTheKindHasNot(at: string, { cnpg, server, wal, instance, drill }: C
       path: `${at}.drill`,
       message: "is for clusters in Kubernetes: a server's backups are drilled on the worker",
     });
+  if (server !== undefined && backup !== undefined)
+    findings.push({
+      path: `${at}.backup`,
+      message: 'is for clusters in Kubernetes: a server is dumped by a worker, over the network',
+    });
+  if (backup?.on === 'pod' && wal !== undefined)
+    findings.push({
+      path: `${at}.wal`,
+      message: 'is streamed over the network by a worker, and so needs what backup: { on: pod } does without',
+    });
   if (drill?.on === 'worker')
     for (const member of ['namespace', 'image', 'storage', 'resources'] as const)
       if (drill[member] !== undefined)
@@ -152,7 +164,7 @@ function membersThatDontFit(at: string, policy: PolicyConfig, cluster: ClusterCo
   const findings: Finding[] = [];
   const find = (member: string, message: string) => findings.push({ path: `${at}.${member}`, message });
   if (method === 'cnpg') {
-    for (const member of ['format', 'jobs', 'adopt', 'path', 'prefix', 'repository'] as const)
+    for (const member of ['format', 'jobs', 'adopt', 'path', 'prefix'] as const)
       if (policy[member] !== undefined)
         find(member, 'is not for method cnpg: CloudNativePG takes the backup, to where the Cluster says');
     if (cluster !== undefined && cluster.cnpg === undefined)
@@ -206,6 +218,44 @@ function sameNames({ policies }: Config): Finding[] {
   });
 }
 
+/** What dumps in a pod need and the pod that is written out has not; and what no pod does. */
+function unreachableFromPods({ clusters, policies, repositories, kubernetes: { workerPod } }: Config): Finding[] {
+  return Object.entries(policies).flatMap(([name, { cluster, method, repository = '' }]) => {
+    if (own(clusters, cluster)?.backup?.on !== 'pod' || method === 'cnpg') return [];
+    if (method === 'base')
+      return [
+        {
+          path: `policies.${name}.method`,
+          message: `base backups are taken over the network by a worker; with backup: { on: pod }, as cluster ${cluster} has it, use pg_dump or pg_dumpall`,
+        },
+      ];
+    const directory = own(repositories, repository)?.directory;
+    if (directory === undefined || workerPod === undefined) return [];
+    if (workerPod.volumeMounts.some(({ mountPath }) => isWithin(directory, mountPath))) return [];
+    return [
+      {
+        path: `policies.${name}.repository`,
+        message: `directory ${directory} of repository ${repository} is not mounted in the pod that dumps cluster ${cluster}: add it to volumes and volumeMounts of kubernetes.workerPod, or use an S3 repository`,
+      },
+    ];
+  });
+}
+
+/** A drill of method cnpg puts its evidence where the policy says, else where another policy of the cluster writes. */
+function withoutEvidence({ policies }: Config): Finding[] {
+  const all = Object.entries(policies);
+  return all.flatMap(([name, { method, drill, cluster }]) => {
+    if (method !== 'cnpg' || drill === undefined) return [];
+    if (all.some(([, other]) => other.cluster === cluster && other.repository !== undefined)) return [];
+    return [{ path: `policies.${name}.repository`, message: 'is required with drill: its evidence goes there' }];
+  });
+}
+
+const isWithin = (directory: string, mountPath: string) => {
+  const [inner, outer] = [directory, mountPath].map((path) => `${path.replace(/\/+$/, '')}/`);
+  return inner?.startsWith(outer ?? '') === true;
+};
+
 /** CloudNativePG has one recovery window for all of a Cluster's backups in its object store. */
 function oneWindow({ policies }: Config): Finding[] {
   const first = new Map<string, { readonly name: string; readonly window: string }>();
@@ -245,9 +295,6 @@ export function unbuilt(config: Config): Finding[] {
   for (const [name, { statefulset }] of Object.entries(config.clusters)) {
     if (statefulset?.walVolume !== undefined)
       refuse(`clusters.${name}.statefulset.walVolume`, 'taking over the WAL on a volume claim');
-  }
-  for (const [name, { method, drill }] of Object.entries(config.policies)) {
-    if (method === 'cnpg' && drill !== undefined) refuse(`policies.${name}.drill`, 'a drill of method cnpg');
   }
   if (config.approvals.restore.approvers.length > 0) refuse('approvals.restore.approvers', 'checking signed approvals');
   return findings;

@@ -1,4 +1,5 @@
 import { digestOf, sha256Hex, type Json } from './canonical.ts';
+import { drillCnpgSpec, type DrillCnpgSpec } from './cnpg-drill-spec.ts';
 import { policyPrefix, type Config, type DrillCheck, type InstanceConfig, type PolicyConfig } from './config.ts';
 import { drillPodSpec, type DrillPodSpec } from './drill-place.ts';
 import { durationMs } from './duration.ts';
@@ -149,15 +150,10 @@ export function recoverSpec(config: Config, argument: RecoverArgument): RecoverS
   });
 }
 
-export function drillSpec(config: Config, name: string): DrillSpec {
+export function drillSpec(config: Config, name: string): DrillSpec | DrillCnpgSpec {
   const policy = named(config.policies, name, 'policy');
   const { method } = policy;
-  if (method === 'cnpg')
-    throw new HoldfastError(
-      'NotBuiltYet',
-      `policy ${name} is of method cnpg, whose backups can't be drilled in this version`,
-      'use method base, pg_dump or pg_dumpall',
-    );
+  if (method === 'cnpg') return drillCnpgSpec(config, name);
   return digested({
     installation: config.installation,
     policy: name,

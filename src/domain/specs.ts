@@ -23,8 +23,8 @@ import { joinKey } from './ids.ts';
 export type TargetSpec = { readonly cluster: string; readonly site: string } & PlaceSpec;
 
 /** Where a cluster's PostgreSQL is to be found: as the configuration says it, looked up each time anew. */
-export type PlaceSpec =
-  { readonly server: ServerConfig } | { readonly statefulset: StatefulSetConfig } | { readonly cnpg: CnpgConfig };
+export type PlaceSpec = { readonly server: ServerConfig } | PlaceInKubernetes;
+export type PlaceInKubernetes = { readonly statefulset: StatefulSetConfig } | { readonly cnpg: CnpgConfig };
 
 /** For people: db.example:5432, StatefulSet infra/postgres, Cluster production/logto. */
 export function describePlace(place: PlaceSpec): string {
@@ -94,6 +94,8 @@ export interface BackupSpec {
   readonly exclude: readonly string[];
   readonly lockTimeoutMs: number;
   readonly countRows: boolean;
+  /** A pod beside the database dumps; absent: a worker does, over the network. */
+  readonly inPod?: true;
   readonly digest: string;
 }
 
@@ -130,6 +132,7 @@ export function backupSpec(config: Config, argument: BackupArgument | PruneArgum
     exclude: policy.exclude,
     lockTimeoutMs: durationMs(policy.lockTimeout),
     countRows: policy.countRows,
+    ...(config.clusters[policy.cluster]?.backup?.on === 'pod' ? { inPod: true as const } : {}),
   };
   return { ...body, digest: digestOf(body as unknown as Json) };
 }

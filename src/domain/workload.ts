@@ -56,15 +56,15 @@ interface Asked {
 export const isOfWorkload = ({ argument, source }: Asked): boolean =>
   argument.inPlace === true && 'statefulset' in source;
 
-/** Why a worker's pod is made: to look at a volume while its server runs, or to work on it. */
-export type Purpose = 'look' | 'work';
+/** Why a worker's pod is made: to look at a volume while its server runs, to work on it, or to dump databases. */
+export type Purpose = 'look' | 'work' | 'dump';
 
 /**
  * Name of the pod's Job, and of the host whose work it does: `holdfast-<cluster>-<run>`, at most 55 characters, because
  * its pod's name has six more.
  */
 export const workerPodName = (cluster: string, run: string, purpose: Purpose) =>
-  `holdfast-${cluster.slice(0, 28).replace(/-+$/, '')}-${run}${purpose === 'look' ? '-look' : ''}`;
+  `holdfast-${cluster.slice(0, 28).replace(/-+$/, '')}-${run}${purpose === 'work' ? '' : `-${purpose}`}`;
 
 /**
  * Directories of a recovery on the volume. What needs to lie beside the data directory lies inside where that is the

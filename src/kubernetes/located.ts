@@ -5,6 +5,8 @@ export interface Located {
   readonly port: number;
   readonly user: string;
   readonly password: string;
+  /** Where it was read, in the namespace of the PostgreSQL. */
+  readonly passwordFrom: { readonly secret: string; readonly key: string };
 }
 
 /** The name by which a Service is found from every namespace, and from outside where the cluster's DNS is used. */

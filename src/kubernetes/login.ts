@@ -4,6 +4,8 @@ import { HoldfastError } from '../domain/errors.ts';
 export interface Login {
   readonly user: string;
   readonly password: string;
+  /** Of the Secret: where its password stands. */
+  readonly passwordKey: string;
   readonly host?: string;
   readonly port?: number;
 }
@@ -59,6 +61,7 @@ export function loginOf(data: Readonly<Record<string, string>>, name: string, wi
     return {
       user,
       password,
+      passwordKey,
       ...(host === undefined || host === '' ? {} : { host }),
       ...(Number.isInteger(port) && port > 0 ? { port } : {}),
     };

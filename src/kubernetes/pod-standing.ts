@@ -33,12 +33,30 @@ interface ContainerSeen {
 export type PodStanding =
   | { readonly state: 'waiting'; readonly doing: string; readonly obstacle: Obstacle | null }
   | { readonly state: 'running'; readonly isReady: boolean; readonly ip: string; readonly uid: string }
+  /** It has never run, and never will. */
+  | { readonly state: 'unable'; readonly failure: HoldfastError }
   | { readonly state: 'over'; readonly failure: HoldfastError };
 
 /** What may pass by itself, and is waited for a while only. */
 export interface Obstacle {
   readonly kind: 'image' | 'node';
   readonly failure: HoldfastError;
+}
+
+/** How long what may pass by itself is waited for. */
+const patienceMs: Readonly<Record<Obstacle['kind'], number>> = { image: 20_000, node: 3 * 60_000 };
+
+/**
+ * Remembers since when something has been in a pod's way. Each answer is the failure of what has been there for too long;
+ * undefined: there is nothing, or not for so long.
+ */
+export function obstacleWatch(): (obstacle: Obstacle | null, nowMs: number) => HoldfastError | undefined {
+  let since: number | undefined;
+  return (obstacle, nowMs) => {
+    since = obstacle === null ? undefined : (since ?? nowMs);
+    if (obstacle === null || since === undefined) return undefined;
+    return nowMs - since > patienceMs[obstacle.kind] ? obstacle.failure : undefined;
+  };
 }
 
 /** A registry that is away for a moment; the scheduler's second thought. */
@@ -98,7 +116,7 @@ export function podStanding(pod: PodSeen | undefined, what: string): PodStanding
     );
   if (own?.state?.running !== undefined && status?.podIP !== undefined)
     return { state: 'running', isReady: own.ready, ip: status.podIP, uid: metadata?.uid ?? '' };
-  return waiting(pod, own, what, over);
+  return waiting(pod, own, what);
 }
 
 type Over = (type: ErrorType, text: string, hint: string) => PodStanding;
@@ -108,11 +126,18 @@ const evicted = (over: Over, message: string) =>
     ? over('StoreFull', `was evicted, because its volume was full: ${message}`, 'give it a larger volume')
     : over('PodUnavailable', `was evicted: ${message}`, 'it is tried again; look at the node');
 
-function waiting({ status }: PodSeen, own: ContainerSeen | undefined, what: string, over: Over): PodStanding {
+function waiting({ status }: PodSeen, own: ContainerSeen | undefined, what: string): PodStanding {
   const { reason = '', message = '' }: { readonly reason?: string; readonly message?: string } =
     own?.state?.waiting ?? {};
   if (startTroubles.includes(reason))
-    return over('PodFailed', `can't start: ${reason}: ${message}`, 'correct what the text above names');
+    return {
+      state: 'unable',
+      failure: new HoldfastError(
+        'PodFailed',
+        oneLine(`${what} can't start: ${reason}: ${message}`),
+        'correct what the text above names',
+      ),
+    };
   if (imageTroubles.includes(reason)) {
     const text = `can't start, because image ${own?.image ?? ''} can't be pulled: ${message}`;
     const hint = 'correct the image, or give the namespace a pull secret for its registry';

@@ -52,6 +52,7 @@ export async function locateStatefulSet(
     port: place.service === undefined ? (login.port ?? 5432) : 5432,
     user: login.user,
     password: login.password,
+    passwordFrom: { secret: place.secret, key: login.passwordKey },
   };
 }
 

@@ -51,7 +51,8 @@ function atSite(site: string): Proxied<SiteActivities> {
 
 /**
  * The swap and its undo: tried for a quarter of an hour, because a server that went away in the middle of one may have
- * left the live database closed, and only going on opens it again. Each finds out how far it has come.
+ * left the live database closed, and only going on opens it again. Each finds out how far it has come. A pod that found no
+ * place has been waited for already.
  */
 export async function decisive<T>(site: string, run: (activities: Proxied<SiteActivities>) => Promise<T>): Promise<T> {
   const activities = proxyActivities<SiteActivities>({
@@ -59,7 +60,12 @@ export async function decisive<T>(site: string, run: (activities: Proxied<SiteAc
     startToCloseTimeout: '10 minutes',
     heartbeatTimeout: '30 seconds',
     scheduleToStartTimeout: '5 minutes',
-    retry: { initialInterval: '1 second', maximumInterval: '20 seconds', maximumAttempts: 50 },
+    retry: {
+      initialInterval: '1 second',
+      maximumInterval: '20 seconds',
+      maximumAttempts: 50,
+      nonRetryableErrorTypes: ['PodUnavailable'],
+    },
   });
   try {
     return await run(activities);

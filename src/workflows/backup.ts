@@ -1,13 +1,16 @@
 import { backupArgument, parseArgument } from '../domain/arguments.ts';
 import { formatBytes, formatCount } from '../domain/format.ts';
-import { control, movingBytes, persist, quick } from './activities.ts';
+import type { RunIdentity } from '../domain/run.ts';
+import type { BackupSpec } from '../domain/specs.ts';
+import { control } from './activities.ts';
 import { backUpBase } from './backup-base.ts';
+import { moverOf, type Mover } from './backup-movers.ts';
 import { backUpCnpg, type CnpgBackupResult } from './backup-cnpg.ts';
 import { fail, failure } from './failures.ts';
 import { Journal, runIdentity } from './journal.ts';
 import { leaseInput, withLease } from './leasing.ts';
 import { pruneUnderLease } from './prune.ts';
-import { spoken, takeAndCommit, type BackupResult } from './taking.ts';
+import { spoken, takeAndCommit, type BackupResult, type Committed } from './taking.ts';
 
 export type { CnpgBackupResult } from './backup-cnpg.ts';
 export type { BackupResult } from './taking.ts';
@@ -33,25 +36,14 @@ async function takeBackup(input: unknown): Promise<BackupResult | CnpgBackupResu
   const spec = await journal.step('resolve', () => control.resolveBackup({ policy }));
   if (spec.method === 'base') return backUpBase(spec, run, journal);
   if (spec.method === 'cnpg') return backUpCnpg(spec, run, journal);
-  const { site, cluster } = spec.source;
-
-  const taken = await withLease(leaseInput(cluster, 'backup', run), async () => {
-    await journal.step(
-      'preflight',
-      () => quick(site, (at) => at.preflightBackup({ spec })),
-      // Runs that began with an older version have no answer here.
-      (found: { readonly warnings: readonly string[] } | null | undefined) => spoken(found?.warnings),
-    );
-    return takeAndCommit(spec, run, journal, (turn) => movingBytes(site).takeBackup({ spec, run, ...turn }));
-  });
-  await journal.step(
-    'verify',
-    () =>
-      persist(site, () =>
-        movingBytes(site).verifyBackup({ repository: spec.repository, manifestKey: taken.manifestKey, run }),
-      ),
-    (report) => `${formatBytes(report.plainBytes)} read back`,
-  );
+  const mover = moverOf(spec, run);
+  const taken = await (async () => {
+    try {
+      return await takeAndVerify(spec, run, journal, mover);
+    } finally {
+      await mover.leave();
+    }
+  })();
   const pruned = await journal.step(
     'prune',
     () => pruneUnderLease(spec, run, false),
@@ -66,4 +58,17 @@ async function takeBackup(input: unknown): Promise<BackupResult | CnpgBackupResu
     );
   }
   return { id: taken.id, status: taken.status, bytes: taken.bytes, databases: taken.databases, pruned: pruned.removed };
+}
+
+async function takeAndVerify(spec: BackupSpec, run: RunIdentity, journal: Journal, mover: Mover): Promise<Committed> {
+  const taken = await withLease(leaseInput(spec.source.cluster, 'backup', run), async () => {
+    await journal.step('preflight', mover.preflight, (found) => spoken(found?.warnings));
+    return takeAndCommit(spec, run, journal, mover.take);
+  });
+  await journal.step(
+    'verify',
+    () => mover.verify(taken.manifestKey),
+    (report) => `${formatBytes(report.plainBytes)} read back`,
+  );
+  return taken;
 }

@@ -1,7 +1,10 @@
 import type { Drilled } from '../activities/index.ts';
 import { drillArgument, parseArgument } from '../domain/arguments.ts';
 import { formatCount, formatSeconds } from '../domain/format.ts';
+import type { DrillSpec } from '../domain/physical-specs.ts';
+import type { RunIdentity } from '../domain/run.ts';
 import { control, movingBytes, persist, quick } from './activities.ts';
+import { drillCnpg } from './drill-cnpg.ts';
 import { fail, failure } from './failures.ts';
 import { Journal, runIdentity } from './journal.ts';
 import { leaseInput, withLease } from './leasing.ts';
@@ -28,6 +31,13 @@ async function drillPolicy(input: unknown): Promise<DrillResult> {
   const journal = new Journal('drill', `of policy ${policy}`);
   const run = runIdentity();
   const spec = await journal.step('resolve', () => control.resolveDrill({ policy }));
+  return concluded(
+    spec.method === 'cnpg' ? await drillCnpg(spec, run, journal, noteOf) : await drillFiles(spec, run, journal),
+  );
+}
+
+/** A backup that is files in a repository: choose → restore, ask, record. */
+async function drillFiles(spec: DrillSpec, run: RunIdentity, journal: Journal): Promise<Drilled> {
   const { site, cluster } = spec.source;
   const drilled = await journal.step(
     'choose',
@@ -35,14 +45,16 @@ async function drillPolicy(input: unknown): Promise<DrillResult> {
     ({ backup }) => backup,
   );
   // No prune takes what is being restored.
-  const found = await withLease(leaseInput(cluster, 'source', run, drilled.backup), () =>
+  return withLease(leaseInput(cluster, 'source', run, drilled.backup), () =>
     journal.step(
       'drill',
       () => persist(site, (attempt) => movingBytes(site).runDrill({ spec, drilled, run, attempt })),
       noteOf,
     ),
   );
-  const { backup, outcome, restoreSeconds, dataAgeSeconds, checks } = found;
+}
+
+function concluded({ backup, outcome, restoreSeconds, dataAgeSeconds, checks, evidence }: Drilled): DrillResult {
   const result = { backup, outcome, restoreSeconds, dataAgeSeconds, checks };
   if (outcome === 'passed') return result;
   const wrong = checks.filter((check) => check.outcome === 'failed');
@@ -50,7 +62,7 @@ async function drillPolicy(input: unknown): Promise<DrillResult> {
   throw failure(
     'DrillFailed',
     `the drill of backup ${backup} failed: ${named.join('; ') || 'nothing was checked'}${wrong.length > 5 ? `; and ${String(wrong.length - 5)} more` : ''}`,
-    `the evidence lies in ${found.evidence}; look at what failed, and take another backup`,
+    `the evidence lies in ${evidence}; look at what failed, and take another backup`,
     result,
   );
 }

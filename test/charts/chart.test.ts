@@ -66,6 +66,25 @@ describe.each(['plain', 'clusters', 'kept'])('the chart with the values of %s', 
 /** Backup objects are Holdfast's own: it marks them before it deletes their snapshots. */
 const isOwn = (resources: readonly string[]) => resources.includes('backups');
 
+/** Of the workers of a configuration with one StatefulSet, and what is set besides. */
+function rightsWith(members: string): readonly string[] {
+  const objects = objectsIn(
+    template(
+      ...['--set', 'temporal.address=t:7233,config.installation=x'],
+      ...['--set', 'config.clusters.infra.statefulset.namespace=infra,config.clusters.infra.statefulset.name=postgres'],
+      ...['--set', 'config.clusters.infra.statefulset.secret=postgres-admin'],
+      ...(members === '' ? [] : ['--set', members]),
+    ),
+  );
+  return of('Role', objects)
+    .flatMap(({ metadata: { namespace = '' }, rules = [] }) =>
+      rules.map(({ resources, verbs, resourceNames = [] }) =>
+        `${namespace} ${resources.join()} ${verbs.join()} ${resourceNames.join()}`.trim(),
+      ),
+    )
+    .sort();
+}
+
 describe('the chart', () => {
   test('has the version of what it installs', () => {
     const { version } = JSON.parse(read('package.json')) as { version: string };
@@ -109,26 +128,6 @@ describe('the chart', () => {
   });
 
   test('grants what a recovery in the place of a StatefulSet takes where the configuration allows it', () => {
-    const set = (members: string) =>
-      objectsIn(
-        template(
-          ...['--set', 'temporal.address=t:7233,config.installation=x'],
-          ...[
-            '--set',
-            `config.clusters.infra.statefulset.namespace=infra,config.clusters.infra.statefulset.name=postgres`,
-          ],
-          ...['--set', 'config.clusters.infra.statefulset.secret=postgres-admin'],
-          ...(members === '' ? [] : ['--set', members]),
-        ),
-      );
-    const rights = (objects: readonly Rendered[]) =>
-      of('Role', objects)
-        .flatMap(({ metadata: { namespace = '' }, rules = [] }) =>
-          rules.map(({ resources, verbs, resourceNames = [] }) =>
-            `${namespace} ${resources.join()} ${verbs.join()} ${resourceNames.join()}`.trim(),
-          ),
-        )
-        .sort();
     const reading = ['infra secrets get postgres-admin', 'infra statefulsets get postgres'];
     const inPlace = 'config.clusters.infra.statefulset.inPlace.dataDirectory=/data';
     const more = [
@@ -139,9 +138,23 @@ describe('the chart', () => {
       'infra secrets get postgres-admin',
       'infra statefulsets get,patch postgres',
     ];
-    expect(rights(set(''))).toEqual(reading);
-    expect(rights(set(inPlace))).toEqual(['backups pods get', ...more]);
-    expect(rights(set(`${inPlace},config.kubernetes.workerPod.image=holdfast:1`))).toEqual(more);
+    expect(rightsWith('')).toEqual(reading);
+    expect(rightsWith(inPlace)).toEqual(['backups pods get', ...more]);
+    expect(rightsWith(`${inPlace},config.kubernetes.workerPod.image=holdfast:1`)).toEqual(more);
+  });
+
+  test('gives what a pod that dumps takes to the clusters that are dumped so only', () => {
+    const dumped = rightsWith('config.clusters.infra.backup.on=pod');
+    expect(rightsWith('config.clusters.infra.backup.on=worker')).not.toContain('infra jobs create,delete,get,list');
+    expect(dumped).toEqual(
+      expect.arrayContaining([
+        'backups pods get',
+        'infra events list',
+        'infra jobs create,delete,get,list',
+        'infra pods list',
+      ]),
+    );
+    expect(dumped).toContain('infra statefulsets get postgres');
   });
 
   test('gives a pod that asks Kubernetes nothing no token for it', () => {

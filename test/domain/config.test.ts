@@ -162,6 +162,20 @@ const meaning: Readonly<Record<string, unknown>> = {
     policies: { daily: { cluster: 'main', method: 'cnpg', cnpg: { method: 'volumeSnapshot', plugin: 'barman' } } },
   },
   'CloudNativePG’s ways for pg_dumpall': withPolicy({ cnpg: { method: 'plugin' } }),
+  'a pod that dumps a server': withCluster({ server: { host: 'db' }, backup: { on: 'pod' } }),
+  'a pod that dumps, and a worker that streams its WAL': withCluster({
+    statefulset: { namespace: 'a', name: 'b', secret: 'c' },
+    backup: { on: 'pod' },
+    wal: { repository: 'nas' },
+  }),
+  'a base backup by a pod': {
+    ...withCluster({ statefulset: { namespace: 'a', name: 'b', secret: 'c' }, backup: { on: 'pod' } }),
+    policies: { daily: { cluster: 'main', method: 'base', repository: 'nas' } },
+  },
+  'a pod that dumps into a directory that it does not have': {
+    ...withCluster({ cnpg: { namespace: 'a', name: 'b' }, backup: { on: 'pod' } }),
+    kubernetes: { workerPod: { image: 'holdfast:1', volumeMounts: [{ name: 'x', mountPath: '/back' }] } },
+  },
   'a quorum without keys': withApproval({ quorum: 2 }),
   'a quorum with too few keys': withApproval({ quorum: 2, approvers: [alice] }),
   'an approver twice': withApproval({ quorum: 2, approvers: [alice, alice] }),

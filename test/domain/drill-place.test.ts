@@ -11,7 +11,10 @@ const config = (cluster: object, method = 'pg_dumpall') =>
     clusters: { main: cluster },
     policies: { daily: { cluster: 'main', method, repository: 'nas' } },
   });
-const podOf = (cluster: object, method?: string) => drillSpec(config(cluster, method), 'daily').pod;
+function podOf(cluster: object, method?: string) {
+  const spec = drillSpec(config(cluster, method), 'daily');
+  return 'pod' in spec ? spec.pod : undefined;
+}
 const cnpg = { cnpg: { namespace: 'postgres', name: 'main' } };
 const statefulset = { statefulset: { namespace: 'infra', name: 'postgres', secret: 'admin' } };
 

@@ -28,7 +28,9 @@ describe('the superuser in a Secret', () => {
       { user: 'admin', password: 'one', host: 'postgres-lb', port: 5433 },
     ],
   ])('of %s', (_, data, login) => {
-    expect(loginOf(data, 'infra/postgres-admin')).toEqual(login);
+    const { passwordKey, ...found } = loginOf(data, 'infra/postgres-admin');
+    expect(found).toEqual(login);
+    expect((data as Record<string, string>)[passwordKey]).toMatch(login.password);
   });
 
   test('under names of its own is found by those', () => {
@@ -36,8 +38,12 @@ describe('the superuser in a Secret', () => {
     expect(loginOf(data, 's', { keys: { user: 'db-user', password: 'db-secret' } })).toEqual({
       user: 'root',
       password: 'one',
+      passwordKey: 'db-secret',
     });
-    expect(loginOf(data, 's', { keys: { password: 'db-secret' } })).toEqual({ user: 'postgres', password: 'one' });
+    expect(loginOf(data, 's', { keys: { password: 'db-secret' } })).toMatchObject({
+      user: 'postgres',
+      password: 'one',
+    });
   });
 
   test.each([
@@ -55,10 +61,13 @@ describe('the superuser in a Secret', () => {
   });
 
   test('is who the configuration says, where the Secret does not', () => {
-    expect(loginOf({ POSTGRES_PASSWORD: 'one' }, 's', { user: 'admin' })).toEqual({ user: 'admin', password: 'one' });
+    expect(loginOf({ POSTGRES_PASSWORD: 'one' }, 's', { user: 'admin' })).toMatchObject({
+      user: 'admin',
+      password: 'one',
+    });
     const chart = { 'postgres-password': 'one', password: 'two' };
-    expect(loginOf(chart, 's', { user: 'app' })).toEqual({ user: 'app', password: 'two' });
-    expect(loginOf(chart, 's', { user: 'postgres' })).toEqual({ user: 'postgres', password: 'one' });
+    expect(loginOf(chart, 's', { user: 'app' })).toMatchObject({ user: 'app', password: 'two' });
+    expect(loginOf(chart, 's', { user: 'postgres' })).toMatchObject({ user: 'postgres', password: 'one' });
     expect(loginOf(chart, 's', { user: 'app', keys: { password: 'postgres-password' } })).toMatchObject({
       password: 'one',
     });

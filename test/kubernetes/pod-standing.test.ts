@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { podStanding, type PodSeen } from '../../src/kubernetes/pod-standing.ts';
+import { obstacleWatch, podStanding, type PodSeen } from '../../src/kubernetes/pod-standing.ts';
 
 const what = 'pod infra/drill';
 type Status = NonNullable<PodSeen['status']>;
@@ -15,7 +15,8 @@ const withContainer = (state: State): PodSeen =>
 
 const told = (found: PodSeen | undefined) => {
   const standing = podStanding(found, what);
-  if (standing.state === 'over') return `${standing.failure.type}: ${standing.failure.message}`;
+  if (standing.state === 'over' || standing.state === 'unable')
+    return `${standing.failure.type}: ${standing.failure.message}`;
   if (standing.state === 'running') return `running at ${standing.ip}${standing.isReady ? ', ready' : ''}`;
   const { obstacle, doing } = standing;
   return obstacle === null ? doing : `${doing}: ${obstacle.failure.type}: ${obstacle.failure.message}`;
@@ -91,5 +92,29 @@ describe('how a short-lived pod stands', () => {
     ],
   ])('%s', (_, found, said) => {
     expect(told(found).trimEnd()).toBe(said.trimEnd());
+  });
+});
+
+describe('what is in a pod’s way', () => {
+  const obstacleOf = (found: PodSeen) => {
+    const standing = podStanding(found, what);
+    return standing.state === 'waiting' ? standing.obstacle : null;
+  };
+  const imageless = obstacleOf(withContainer({ waiting: { reason: 'ErrImagePull', message: 'not found' } }));
+
+  test('is waited for a while, and then is its failure', () => {
+    const overdue = obstacleWatch();
+    expect([0, 20_000, 20_001].map((nowMs) => overdue(imageless, nowMs)?.type)).toEqual([
+      undefined,
+      undefined,
+      'PodFailed',
+    ]);
+  });
+
+  test('is forgotten once it has gone', () => {
+    const overdue = obstacleWatch();
+    overdue(imageless, 0);
+    overdue(null, 15_000);
+    expect(overdue(imageless, 30_000)).toBeUndefined();
   });
 });

@@ -66,6 +66,17 @@ for changes it here.
 {{- end }}
 {{- end }}
 {{- end }}
+{{- /* A pod beside the database dumps it. */}}
+{{- if eq (dig "backup" "on" "worker" $cluster) "pod" }}
+{{- $namespace := dig "cnpg" "namespace" (dig "statefulset" "namespace" "" $cluster) $cluster }}
+{{- $wanted = concat $wanted (list
+  (list $namespace "batch" "jobs" "create,delete,get,list" "")
+  (list $namespace "" "pods" "list" "")
+  (list $namespace "" "events" "list" "")) }}
+{{- if not (dig "kubernetes" "workerPod" dict $config) }}
+{{- $wanted = append $wanted (list $.root.Release.Namespace "" "pods" "get" "") }}
+{{- end }}
+{{- end }}
 {{- with $cluster.cnpg }}
 {{- $at := printf "config.clusters.%s.cnpg" $name }}
 {{- $namespace := required (printf "%s.namespace is missing" $at) .namespace }}
@@ -73,10 +84,14 @@ for changes it here.
 {{- $wanted = append $wanted (list $namespace "postgresql.cnpg.io" "clusters" "get" $object) }}
 {{- $policies := list }}
 {{- $ways := list }}
+{{- $drilled := false }}
 {{- range $policy := $config.policies }}
 {{- if eq ($policy.cluster | default "") $name }}
 {{- $policies = append $policies $policy }}
-{{- if eq ($policy.method | default "") "cnpg" }}{{ $ways = append $ways (dig "cnpg" "method" "" $policy) }}{{ end }}
+{{- if eq ($policy.method | default "") "cnpg" }}
+{{- $ways = append $ways (dig "cnpg" "method" "" $policy) }}
+{{- if $policy.drill }}{{ $drilled = true }}{{ end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- /* Who only asks CloudNativePG for backups needs no password. */}}
@@ -86,6 +101,19 @@ for changes it here.
 {{- end }}
 {{- if $ways }}
 {{- $wanted = append $wanted (list $namespace "postgresql.cnpg.io" "backups" "create,get,list" "") }}
+{{- end }}
+{{- /* A drill recovers into a Cluster of that name, and no other. */}}
+{{- if $drilled }}
+{{- $copy := printf "%s-drill" (regexReplaceAll "-+$" (trunc 44 $object) "") }}
+{{- $wanted = concat $wanted (list
+  (list $namespace "postgresql.cnpg.io" "clusters" "create" "")
+  (list $namespace "postgresql.cnpg.io" "clusters" "delete,get" $copy)
+  (list $namespace "" "secrets" "get" (.superuserSecret | default (printf "%s-superuser" $copy)))
+  (list $namespace "" "secrets" "get" (printf "%s-app" $copy))
+  (list $namespace "" "pods" "list" "")
+  (list $namespace "" "persistentvolumeclaims" "list" "")
+  (list $namespace "" "pods/log" "get" "")
+  (list $namespace "" "events" "list" "")) }}
 {{- end }}
 {{- if or (has "" $ways) (has "plugin" $ways) }}
 {{- $wanted = append $wanted (list $namespace "barmancloud.cnpg.io" "objectstores" "get" "") }}
@@ -145,7 +173,7 @@ Rules, by namespace, out of lists of five: namespace, API group, resource, verbs
 {{- $rights := dict }}
 {{- range . }}
 {{- $namespace := index . 0 }}
-{{- $key := slice . 1 4 | join "/" }}
+{{- $key := slice . 1 4 | join " " }}
 {{- $there := get $rights $namespace | default dict }}
 {{- $names := get $there $key | default list }}
 {{- with index . 4 }}{{ $names = append $names . }}{{ end }}
@@ -154,7 +182,7 @@ Rules, by namespace, out of lists of five: namespace, API group, resource, verbs
 {{- $rules := dict }}
 {{- range $namespace, $byKey := $rights }}
 {{- range $key, $names := $byKey }}
-{{- $parts := splitList "/" $key }}
+{{- $parts := splitList " " $key }}
 {{- $rule := dict
   "apiGroups" (list (index $parts 0))
   "resources" (list (index $parts 1))

@@ -4,6 +4,7 @@ import type { Kubernetes } from '../connection.ts';
 import { asked } from '../failures.ts';
 import { readItems } from '../read-object.ts';
 import { cnpgApi, type ClusterName } from './cluster.ts';
+import { labels } from './backup.ts';
 import { removingLabel } from './snapshots.ts';
 
 const backupSchema = z.object({
@@ -29,14 +30,29 @@ const backupSchema = z.object({
     .default({}),
 });
 
+/** Name of the newest completed Backup object that a policy has made; undefined: there is none. */
+export async function newestOfPolicy(
+  kubernetes: Pick<Kubernetes, 'custom'>,
+  cluster: ClusterName,
+  policy: string,
+): Promise<string | undefined> {
+  const bases = await listBases(kubernetes, cluster, `${labels.policy}=${policy}`);
+  const newest = [...bases].sort((a, b) => (a.finishedAt < b.finishedAt ? -1 : 1)).at(-1);
+  return newest?.object ?? undefined;
+}
+
 /** The completed backups of a Cluster, as far as its Backup objects tell; those whose deletion has begun don't count. */
 export async function listBases(
   { custom }: Pick<Kubernetes, 'custom'>,
   { namespace, name }: ClusterName,
+  labelSelector?: string,
 ): Promise<readonly CnpgBase[]> {
   const listed: unknown = await asked(
     `list Backups of namespace ${namespace}`,
-    custom.listNamespacedCustomObject({ ...cnpgApi, plural: 'backups', namespace }),
+    custom.listNamespacedCustomObject({
+      ...{ ...cnpgApi, plural: 'backups', namespace },
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+    }),
   );
   return readItems(backupSchema, 'Backup', `the list of Backups of namespace ${namespace}`, listed)
     .filter(({ spec, status }) => spec.cluster.name === name && status.phase === 'completed')

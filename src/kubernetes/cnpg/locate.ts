@@ -23,6 +23,7 @@ export async function locateCluster(
     port: 5432,
     user: login.user,
     password: login.password,
+    passwordFrom: { secret, key: login.passwordKey },
   };
 }
 

@@ -33,7 +33,7 @@ const clusters = { ...cnpgApi, plural: 'clusters' } as const;
 export async function findMade(
   { custom }: Pick<Kubernetes, 'custom'>,
   { namespace, name }: ClusterName,
-  run: RunIdentity,
+  run: Maker,
 ): Promise<MadeCluster | 'other' | undefined> {
   const what = `Cluster ${namespace}/${name}`;
   const object: unknown = await found(
@@ -49,6 +49,29 @@ export async function findMade(
     going: metadata.deletionTimestamp !== undefined,
   };
 }
+
+/** The run that has made a Cluster of that name; undefined: there is none. NameTaken where no run of Holdfast's did. */
+export async function makerOf(
+  { custom }: Pick<Kubernetes, 'custom'>,
+  { namespace, name }: ClusterName,
+): Promise<Maker | undefined> {
+  const what = `Cluster ${namespace}/${name}`;
+  const object: unknown = await found(
+    `read ${what}`,
+    custom.getNamespacedCustomObject({ ...clusters, namespace, name }),
+  );
+  if (object === undefined) return undefined;
+  const { annotations = {} } = readObject(madeSchema, what, object).metadata;
+  const { [recoveryMarks.workflowId]: workflowId, [recoveryMarks.runId]: firstExecutionRunId } = annotations;
+  if (workflowId !== undefined && firstExecutionRunId !== undefined) return { workflowId, firstExecutionRunId };
+  throw new HoldfastError(
+    'NameTaken',
+    `${what} is there, and no run of Holdfast's has made it`,
+    'drills of the cluster need that name: delete it, or give it another name',
+  );
+}
+
+export type Maker = Pick<RunIdentity, 'workflowId' | 'firstExecutionRunId'>;
 
 /**
  * Creates the Cluster of a recovery; one of this run's that is there already was made by an earlier attempt, and is it.
@@ -112,7 +135,7 @@ export async function patchCluster(
 export async function deleteMade(
   { custom }: Pick<Kubernetes, 'custom'>,
   name: ClusterName,
-  run: RunIdentity,
+  run: Maker,
 ): Promise<boolean> {
   const there = await findMade({ custom }, name, run);
   if (there === undefined) return true;

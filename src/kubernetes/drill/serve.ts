@@ -4,7 +4,7 @@ import { HoldfastError, messageOf } from '../../domain/errors.ts';
 import { labels } from '../cnpg/backup.ts';
 import type { Kubernetes } from '../connection.ts';
 import { asked, found } from '../failures.ts';
-import { podStanding, type Obstacle } from '../pod-standing.ts';
+import { obstacleWatch, podStanding } from '../pod-standing.ts';
 import { drillLabels, type drillPod } from './pod.ts';
 
 type Core = Pick<Kubernetes, 'core'>;
@@ -23,8 +23,6 @@ export interface ServingPod extends PodName {
 export const describePod = ({ namespace, name }: PodName) => `pod ${namespace}/${name}`;
 
 const pollMs = 500;
-/** How long what may pass by itself is waited for. */
-const obstacleMs: Readonly<Record<Obstacle['kind'], number>> = { image: 20_000, node: 3 * 60_000 };
 /** A large image over a slow line, a volume that has to be made. */
 const startMs = 30 * 60_000;
 /** initdb takes seconds. */
@@ -43,7 +41,7 @@ export async function serve(
   const what = describePod({ namespace, name });
   await asked(`create ${what}`, core.createNamespacedPod({ namespace, body: pod }));
   const begun = performance.now();
-  let obstacleSince: number | undefined;
+  const overdue = obstacleWatch();
   let runningSince: number | undefined;
   for (;;) {
     const there = await found(`read ${what}`, core.readNamespacedPod({ name, namespace })).catch(passing(signal));
@@ -51,13 +49,13 @@ export async function serve(
       const standing = podStanding(there, what);
       const now = performance.now();
       switch (standing.state) {
+        case 'unable':
         case 'over':
           throw standing.failure;
-        case 'waiting':
+        case 'waiting': {
           onWait(`${what}: ${standing.doing}`);
-          obstacleSince = standing.obstacle === null ? undefined : (obstacleSince ?? now);
-          if (standing.obstacle !== null && now - (obstacleSince ?? now) > obstacleMs[standing.obstacle.kind])
-            throw standing.obstacle.failure;
+          const failure = overdue(standing.obstacle, now);
+          if (failure !== undefined) throw failure;
           if (now - begun > startMs)
             throw new HoldfastError(
               'PodUnavailable',
@@ -65,6 +63,7 @@ export async function serve(
               `kubectl -n ${namespace} describe pod ${name} says why, as long as it is there`,
             );
           break;
+        }
         case 'running':
           if (standing.isReady) return { namespace, name, ip: standing.ip, uid: standing.uid };
           onWait(`${what}: starting PostgreSQL`);
@@ -88,7 +87,7 @@ export async function troubleOf({ core }: Core, pod: ServingPod): Promise<Holdfa
   const there = await found(`read ${what}`, core.readNamespacedPod({ name, namespace })).catch(() => null);
   if (there === null) return undefined;
   const standing = podStanding(there?.metadata?.uid === uid ? there : undefined, what);
-  return standing.state === 'over' ? standing.failure : undefined;
+  return standing.state === 'over' || standing.state === 'unable' ? standing.failure : undefined;
 }
 
 /** null: it can't be asked right now; an API server may be away for a moment. */

@@ -1,9 +1,10 @@
+import { basename, dirname } from 'node:path';
 import type { V1Job, V1SecurityContext } from '@kubernetes/client-node';
 import type { Purpose, VolumeUser } from '../../domain/workload.ts';
 import type { Plain } from '../plain.ts';
 import type { WorkerTemplate } from './template.ts';
 
-/** A worker's pod of one run, with the claim that it works on. Plain data from plain data. */
+/** A worker's pod of one run, with the claim that it works on, or the login that it dumps with. Plain data from plain data. */
 export interface WorkerOrder {
   readonly namespace: string;
   /** Of the Job, and of the host whose work the pod does. */
@@ -23,7 +24,12 @@ export interface WorkerOrder {
     readonly mountPath: string;
     readonly subPath: string | null;
   } | null;
+  /** Of the database's superuser: the password is mounted, and stands nowhere else. */
+  readonly passwordFrom: { readonly secret: string; readonly key: string } | null;
 }
+
+/** Where a pod that dumps finds the password: read anew for each connection, so it may rotate. */
+export const passwordFile = '/etc/holdfast-login/password';
 
 export const labelsOf = ({ installation, cluster }: Pick<WorkerOrder, 'installation' | 'cluster'>) => ({
   'app.kubernetes.io/name': 'holdfast',
@@ -37,7 +43,11 @@ export const runAnnotation = 'holdfast/run-id';
 const configAnnotation = 'holdfast/config';
 
 /** Long enough for a human who thinks it over; a pod that nobody has ended is gone some day. */
-const lifetimeSeconds: Readonly<Record<Purpose, number>> = { look: 900, work: 30 * 86_400 };
+const lifetimeSeconds: Readonly<Record<Purpose, number>> = {
+  look: 900,
+  work: 30 * 86_400,
+  dump: 7 * 86_400,
+};
 
 const configDirectory = '/etc/holdfast';
 
@@ -52,7 +62,7 @@ const security: Plain<V1SecurityContext> = {
  * a worker that is asked to stop ends with an exit code that isn't 0 (`--on`).
  */
 export function workerJob(order: WorkerOrder, template: WorkerTemplate): Plain<V1Job> {
-  const { namespace, name, run, purpose, user, fsGroup, node, volume } = order;
+  const { namespace, name, run, purpose, user, fsGroup, node, volume, passwordFrom } = order;
   const labels = { ...labelsOf(order), 'holdfast/run': run.short, 'holdfast/purpose': purpose };
   const annotations = { [workflowAnnotation]: run.workflowId, [runAnnotation]: run.firstExecutionRunId };
   return {
@@ -85,6 +95,7 @@ export function workerJob(order: WorkerOrder, template: WorkerTemplate): Plain<V
             : { imagePullSecrets: template.pullSecrets.map((secret) => ({ name: secret })) }),
           ...(node === null ? {} : { affinity: onNode(node) }),
           securityContext: {
+            ...(volume === null ? template.security : {}),
             runAsNonRoot: true,
             ...(user === null ? {} : { runAsUser: user.uid, runAsGroup: user.gid }),
             // A volume that has the group already is left as it is: PostgreSQL refuses a directory others may write to.
@@ -121,6 +132,9 @@ export function workerJob(order: WorkerOrder, template: WorkerTemplate): Plain<V
                 { name: 'holdfast-memory', mountPath: '/dev/shm' },
                 ...template.volumeMounts,
                 ...(volume === null ? [] : [mountOf(volume, purpose)]),
+                ...(passwordFrom === null
+                  ? []
+                  : [{ name: 'holdfast-login', mountPath: dirname(passwordFile), readOnly: true }]),
               ],
             },
           ],
@@ -142,6 +156,7 @@ export function workerJob(order: WorkerOrder, template: WorkerTemplate): Plain<V
             { name: 'holdfast-memory', emptyDir: { medium: 'Memory', sizeLimit: '256Mi' } },
             ...template.volumes,
             ...(volume === null ? [] : [{ name: 'holdfast-data', persistentVolumeClaim: { claimName: volume.claim } }]),
+            ...(passwordFrom === null ? [] : [loginVolume(passwordFrom)]),
           ],
         },
       },
@@ -154,6 +169,11 @@ const mountOf = ({ mountPath, subPath }: NonNullable<WorkerOrder['volume']>, pur
   mountPath,
   ...(purpose === 'look' ? { readOnly: true } : {}),
   ...(subPath === null ? {} : { subPath }),
+});
+
+const loginVolume = ({ secret, key }: NonNullable<WorkerOrder['passwordFrom']>) => ({
+  name: 'holdfast-login',
+  secret: { secretName: secret, items: [{ key, path: basename(passwordFile) }] },
 });
 
 const onNode = (node: string) => ({

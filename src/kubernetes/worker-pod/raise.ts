@@ -3,14 +3,14 @@ import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { HoldfastError } from '../../domain/errors.ts';
 import type { Kubernetes } from '../connection.ts';
 import { asked, found, statusCodeOf } from '../failures.ts';
+import { obstacleWatch } from '../pod-standing.ts';
 import { labelsOf, runAnnotation, workerJob, workflowAnnotation, type WorkerOrder } from './job.ts';
+import { jobStanding } from './job-standing.ts';
 import type { WorkerTemplate } from './template.ts';
-import { isReady, whyNotReady } from './why-not-ready.ts';
 
 const pollMs = 500;
 /** An image of some hundred megabytes has to be pulled. */
 const readyWithinMs = 8 * 60_000;
-const unplacedForMs = 2 * 60_000;
 
 export interface RaiseOptions {
   readonly signal: AbortSignal;
@@ -21,7 +21,8 @@ type Apis = Pick<Kubernetes, 'batch' | 'core'>;
 
 /**
  * Makes the worker's pod of a run, or finds the one that there is, and waits until it takes work. Called again it changes
- * nothing. KubernetesRefused where it can't live, with Kubernetes' own reason: its image, a Secret, no node, no room.
+ * nothing. Where it doesn't come up it fails with Kubernetes' own reason: PodFailed where somebody must change something
+ * (its image, a Secret), PodUnavailable where it may pass (no node), StoreFull where its volume was full.
  */
 export async function raiseWorkerPod(
   kubernetes: Apis,
@@ -30,28 +31,47 @@ export async function raiseWorkerPod(
   { signal, onWait }: RaiseOptions,
 ): Promise<void> {
   const what = `Job ${order.namespace}/${order.name}`;
-  const began = performance.now();
+  const begun = performance.now();
+  const overdue = obstacleWatch();
   for (;;) {
     signal.throwIfAborted();
-    await standing(kubernetes, order, template, what);
+    await ensureJob(kubernetes, order, template, what);
     const pods = await podsOf(kubernetes, order);
-    if (pods.some(isReady)) return;
-    const { why, hopeless } = whyNotReady(pods);
-    const waited = performance.now() - began;
-    const isUnplaced = why.includes(' has no node: ') && waited > unplacedForMs;
-    if (hopeless || isUnplaced || waited > readyWithinMs)
-      throw new HoldfastError(
-        'KubernetesRefused',
-        `the worker's pod of ${what} does not come up: ${why}${await eventsOf(kubernetes, order, pods)}`,
-        `correct kubernetes.workerPod, or what the pod lacks; look: kubectl -n ${order.namespace} describe job ${order.name}`,
-      );
-    onWait?.(why);
+    const standing = jobStanding(pods);
+    if (standing.state === 'ready') return;
+    const now = performance.now();
+    if (standing.state === 'hopeless') throw await downFor(kubernetes, order, pods, standing.failure);
+    const failure = overdue(standing.obstacle, now);
+    if (failure !== undefined) throw await downFor(kubernetes, order, pods, failure);
+    if (now - begun > readyWithinMs) throw await downFor(kubernetes, order, pods, tooLate(standing.doing));
+    onWait?.(standing.doing);
     await sleep(pollMs, undefined, { signal });
   }
 }
 
+const tooLate = (doing: string) =>
+  new HoldfastError(
+    'PodUnavailable',
+    `after ${String(readyWithinMs / 60_000)} minutes, ${doing}`,
+    'see what it waits for',
+  );
+
+async function downFor(
+  kubernetes: Apis,
+  order: WorkerOrder,
+  pods: readonly V1Pod[],
+  { type, message, hint }: HoldfastError,
+): Promise<HoldfastError> {
+  const { namespace, name } = order;
+  return new HoldfastError(
+    type,
+    `the worker's pod of Job ${namespace}/${name} does not come up: ${message}${await eventsOf(kubernetes, order, pods)}`,
+    `${hint}; kubernetes.workerPod says what it is made of, kubectl -n ${namespace} describe job ${name} what it lacks`,
+  );
+}
+
 /** The Job is there and has not ended. One of another run is left alone; one that has ended makes room. */
-async function standing({ batch }: Apis, order: WorkerOrder, template: WorkerTemplate, what: string): Promise<void> {
+async function ensureJob({ batch }: Apis, order: WorkerOrder, template: WorkerTemplate, what: string): Promise<void> {
   const { namespace, name } = order;
   const there = await found(`read ${what}`, batch.readNamespacedJob({ namespace, name }));
   if (there === undefined) {

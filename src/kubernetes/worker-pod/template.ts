@@ -2,6 +2,7 @@ import type {
   V1EnvFromSource,
   V1EnvVar,
   V1Pod,
+  V1PodSecurityContext,
   V1ResourceRequirements,
   V1Volume,
   V1VolumeMount,
@@ -20,6 +21,8 @@ export interface WorkerTemplate {
   readonly volumeMounts: readonly Plain<V1VolumeMount>[];
   /** undefined: as the namespace says. */
   readonly resources: Plain<V1ResourceRequirements> | undefined;
+  /** As whom it works where no volume says so: files of a repository may take certain users only. */
+  readonly security: Plain<V1PodSecurityContext> | undefined;
 }
 
 /** Where workers find Temporal; no key. */
@@ -30,7 +33,7 @@ export interface TemporalPlace {
 
 /** As the configuration writes it out. Temporal is where this worker has it, unless `env` says another place. */
 export function templateOfConfig(config: WorkerPodConfig, temporal: TemporalPlace): WorkerTemplate {
-  const { image, pullSecrets, env, volumes, volumeMounts, resources } = config;
+  const { image, pullSecrets, env, volumes, volumeMounts, resources, securityContext } = config;
   const usual = [
     { name: 'TEMPORAL_ADDRESS', value: temporal.address },
     { name: 'TEMPORAL_NAMESPACE', value: temporal.namespace },
@@ -40,6 +43,7 @@ export function templateOfConfig(config: WorkerPodConfig, temporal: TemporalPlac
     env: [...usual, ...env],
     volumes,
     volumeMounts,
+    security: securityContext,
   };
 }
 
@@ -75,5 +79,6 @@ export function templateOfPod({ metadata, spec }: V1Pod): WorkerTemplate {
     volumes: volumes.filter(({ name }) => mounts.some((mount) => mount.name === name)),
     volumeMounts: mounts,
     resources: container.resources,
+    security: spec?.securityContext,
   };
 }

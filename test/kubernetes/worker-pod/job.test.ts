@@ -17,6 +17,7 @@ const order = (more: Partial<WorkerOrder> = {}): WorkerOrder => ({
   fsGroup: 1001,
   node: null,
   volume: { claim: 'data-postgres-0', mountPath: '/bitnami/postgresql', subPath: null },
+  passwordFrom: null,
   ...more,
 });
 
@@ -28,6 +29,7 @@ const template: WorkerTemplate = templateOfConfig(
     volumes: [{ name: 'nas', persistentVolumeClaim: { claimName: 'backups' } }],
     volumeMounts: [{ name: 'nas', mountPath: '/backup' }],
     resources: { requests: { memory: '512Mi' } },
+    securityContext: { runAsUser: 1024, runAsGroup: 100 },
   },
   { address: 'temporal.temporal.svc:7233', namespace: 'default' },
 );
@@ -46,7 +48,15 @@ describe("a worker's pod", () => {
         volume: { claim: 'data', mountPath: '/var/lib/postgresql/data', subPath: 'pgdata' },
       },
     ],
-    ['without-a-claim', { volume: null, fsGroup: null }],
+    [
+      'dumps',
+      {
+        purpose: 'dump',
+        name: workerPodName('infra', 'a1b2c3d4', 'dump'),
+        ...{ user: null, fsGroup: null, volume: null },
+        passwordFrom: { secret: 'postgres-admin', key: 'postgres-password' },
+      },
+    ],
   ])('that %s has nothing that it does not need', (name, more) => {
     expectGolden(import.meta.url, `job-${name}.yaml`, stringify(workerJob(order(more), template)));
   });
@@ -84,6 +94,7 @@ describe('what it is made of', () => {
         metadata: { name: 'holdfast-main-x', namespace: 'infra' },
         spec: {
           imagePullSecrets: [{ name: 'registry-login' }],
+          securityContext: { runAsUser: 10001, fsGroup: 10001 },
           containers: [
             { name: 'proxy', image: 'mesh' },
             {
@@ -122,6 +133,7 @@ describe('what it is made of', () => {
       ],
       volumeMounts: [mount('nas', '/backup'), mount('secret-s3', '/var/run/secrets/holdfast/s3')],
       resources: undefined,
+      security: { runAsUser: 10001, fsGroup: 10001 },
     });
   });
 
