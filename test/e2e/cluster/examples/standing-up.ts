@@ -104,9 +104,9 @@ export async function configurationOf(
     typeof members === 'object' && members !== null && 'namespace' in members
       ? { ...members, namespace: namespace.name }
       : members;
-  const clusters = Object.entries(config.clusters).map(([name, cluster]) => [
-    name,
-    Object.fromEntries(Object.entries(cluster).map(([kind, members]) => [kind, moved(members)])),
-  ]);
-  return { ...config, clusters: Object.fromEntries(clusters) as ExampleConfig['clusters'] };
+  const clusters = Object.entries(config.clusters).map(([name, cluster]) => {
+    const kinds = Object.entries(cluster).map(([kind, members]) => [kind, moved(members)] as const);
+    return [name, Object.fromEntries(kinds)] as const;
+  });
+  return { ...config, clusters: Object.fromEntries(clusters) };
 }
