@@ -103,8 +103,9 @@ describe('examples/ovh', () => {
 
   test('is backed up to the endpoint that the Cluster names, and says from when on it can be recovered', async () => {
     await world.startWorker();
-    const taken = await (await start(world, 'backup', { policy: 'api-dev' })).result();
-    expect(taken as CnpgBackupResult).toMatchObject({ method: 'barmanObjectStore', instance: `${name('dev')}-1` });
+    const run = await start(world, 'backup', { policy: 'api-dev' });
+    const taken = (await run.result()) as CnpgBackupResult;
+    expect(taken).toMatchObject({ method: 'barmanObjectStore', instance: `${name('dev')}-1` });
     // The operator writes it some time after the backup.
     await namespace.waitUntil(
       { ...clusterKind, name: name('dev') },
