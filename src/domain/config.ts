@@ -242,10 +242,6 @@ export function unbuilt(config: Config): Finding[] {
   const findings: Finding[] = [];
   const refuse = (path: string, what: string) =>
     findings.push({ path, message: `${what} is not built yet in this version` });
-  for (const [name, { statefulset }] of Object.entries(config.clusters)) {
-    if (statefulset?.walVolume !== undefined)
-      refuse(`clusters.${name}.statefulset.walVolume`, 'taking over the WAL on a volume claim');
-  }
   for (const [name, { method, drill }] of Object.entries(config.policies)) {
     if (method === 'cnpg' && drill !== undefined) refuse(`policies.${name}.drill`, 'a drill of method cnpg');
   }

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openKubernetes, type Namespace, type Seen } from '../../../../parts/kubernetes.ts';
 import { startWorld, type World } from '../../../../parts/world.ts';
-import { lentServerPrograms, type LentPrograms } from '../../../postgres/instance/programs.ts';
-import { leftOfRecoveries, note, recoverTo, stopArchiving, untilArchived } from '../../recovering.ts';
-import { backUp } from '../../runs.ts';
-import { useKubernetes } from '../kubeconfigs.ts';
-import { configurationOf, standUp, type Change } from './standing-up.ts';
+import type { RecoveryPlan } from '../../../../src/domain/recovery-plan.ts';
+import type { RecoverResult } from '../../../../src/workflows/recover-run.ts';
+import { detailsOf, endSegment, note, recover, systemOf, until } from '../../recovering.ts';
+import { untilFollowUp } from '../../runs.ts';
+import { serveToPods, type ServedToPods } from '../serve-to-pods.ts';
+import { install, inWorker } from './installed.ts';
+import { configurationOf, standUp, type Change, type ExampleConfig } from './standing-up.ts';
 
 const kubernetes = openKubernetes();
 const cluster = 'infra';
@@ -14,36 +16,29 @@ const inPod = { pod: 'postgres-0', container: 'postgres' };
 describe('examples/infra', () => {
   let namespace: Namespace;
   let world: World;
-  let lent: LentPrograms;
+  let front: ServedToPods;
+  let config: ExampleConfig;
 
   beforeAll(async () => {
-    [namespace, world, lent] = await Promise.all([
-      kubernetes.makeNamespace('infra'),
-      startWorld(),
-      lentServerPrograms(17),
+    [namespace, world] = await Promise.all([kubernetes.makeNamespace('infra'), startWorld()]);
+    [front, config] = await Promise.all([
+      serveToPods(world.temporal.address, kubernetes.s3.endpoint),
+      configurationOf('infra', namespace),
+      standUpAs('today'),
     ]);
-    await useKubernetes(world, kubernetes.kubeconfigFile);
-    await standUpAs('today');
     await server.psql('postgres', 'CREATE TABLE notes (text text)');
-    await world.configure({
-      ...(await configurationOf('infra', namespace)),
-      repositories: { nas: { directory: world.repository } },
-      tools: { postgres: { '17': lent.binDir } },
-    });
-    await world.startWorker();
+    await installWorker(config);
+    await holdfast('repositories', 'init', 'nas');
   });
   afterAll(async () => {
-    await stopArchiving({ world });
-    await lent.giveBack();
+    await world.stop();
+    front.server.close();
     await namespace.remove();
   });
 
   async function standUpAs(overlay: 'today' | 'holdfast') {
     const { storageClass: value } = kubernetes;
-    const changes: Change[] = [
-      { kind: 'StatefulSet', op: 'add', path: '/spec/volumeClaimTemplates/0/spec/storageClassName', value },
-      { kind: 'PersistentVolumeClaim', op: 'add', path: '/spec/storageClassName', value },
-    ];
+    const claim: Change = { kind: 'PersistentVolumeClaim', op: 'add', path: '/spec/storageClassName', value };
     await standUp(namespace, {
       row: 'infra',
       overlay,
@@ -56,7 +51,10 @@ describe('examples/infra', () => {
         },
       },
       images: { postgres: kubernetes.image('docker-postgresql-17') },
-      changes,
+      changes: [
+        { kind: 'StatefulSet', op: 'add', path: '/spec/volumeClaimTemplates/0/spec/storageClassName', value },
+        ...(overlay === 'today' ? [claim] : []),
+      ],
     });
     await namespace.waitUntil(
       { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'postgres' },
@@ -68,37 +66,75 @@ describe('examples/infra', () => {
     );
   }
 
+  /** @param worker more of the chart's values for it */
+  const installWorker = (configuration: ExampleConfig, worker: object = {}) =>
+    install(kubernetes, namespace, {
+      row: 'infra',
+      temporal: front.address,
+      config: configuration,
+      values: {
+        // Stands for the NFS export.
+        directories: { nas: { nfs: null, newClaim: { size: '1Gi', storageClass: kubernetes.storageClass } } },
+        worker: { graceSeconds: 5, ...worker },
+      },
+    });
+  const holdfast = (...args: readonly string[]) => inWorker(namespace, 'holdfast', ...args);
   const server = {
     psql: (database: string, sql: string) => namespace.psql({ ...inPod, user: 'admin', database, sql }),
   };
   const onVolume = async () =>
     (await namespace.exec({ ...inPod, command: ['ls', '/wal-archive'] })).stdout.trim().split('\n');
+  const archive = async () => inWorker(namespace, 'ls', '-R', `/backup/${cluster}/wal/${await systemOf(server)}`);
 
-  test('is recovered to a time, from base backups and streamed WAL, while its own archive goes on', async () => {
-    expect(await world.holdfast('apply')).toMatchObject({ code: 0 });
-    const taken = await backUp(world, 'infra-base');
-    expect(taken).toMatchObject({ status: 'complete' });
+  /** Everything up to now is in the repository. Answers the name of the last segment. */
+  async function untilArchived(): Promise<string> {
+    const segment = await endSegment(server);
+    await until(async () => (await archive()).includes(`${segment}.zst`));
+    return segment;
+  }
+
+  /** Its notes, asked with the line that the run shows; then it is thrown away. */
+  async function notesOfCopyAt(target: unknown): Promise<string> {
+    const run = await recover(world, target, { cluster });
+    await untilFollowUp<RecoveryPlan>(run);
+    const [, line = ''] = /```\n(psql .*)\n```/.exec(await detailsOf(world, run.workflowId)) ?? [];
+    const sql = "SELECT string_agg(text, ',') FROM notes";
+    const notes = await inWorker(namespace, ...line.split(' '), '-XAtq', '-c', sql);
+    await holdfast('recover', 'throw-away', run.workflowId, '--reason', 'the rows are there');
+    expect((await run.result()) as RecoverResult).toMatchObject({ outcome: 'thrown away' });
+    expect(await inWorker(namespace, 'ls', '/instances')).toBe('');
+    return notes;
+  }
+
+  test('has its base backup and its own archive moved into the repository, and its volume never fills', async () => {
+    const segment = await endSegment(server);
+    const backup = holdfast('backup', 'infra-base');
+    expect(await backup).toContain('complete');
+    await untilArchived();
+    await until(async () => !(await onVolume()).includes(segment));
+    expect(await server.psql('postgres', 'SELECT count(*) FROM pg_replication_slots')).toBe('0');
+  });
+
+  test('is recovered to a time, and stands there for somebody to look', async () => {
     const first = await note(server, 'first');
     await note(server, 'second');
-    const segment = await untilArchived(world, server, cluster);
-    const copy = await recoverTo(world, { time: first.at }, { cluster });
-    expect(await copy.notes()).toBe('first');
-    expect(await copy.throwAway()).toMatchObject({ outcome: 'thrown away', base: taken.id });
-    expect(await leftOfRecoveries(world)).toEqual([]);
-    while (!(await onVolume()).includes(segment)) await server.psql('postgres', 'SELECT pg_sleep(0.5)');
+    await untilArchived();
+    expect(await notesOfCopyAt({ time: first.at })).toBe('first');
   });
 
   test('has a dump for another major version beside it', async () => {
-    expect(await backUp(world, 'infra-weekly')).toMatchObject({ status: 'complete' });
+    expect(await holdfast('backup', 'infra-weekly')).toContain('complete');
   });
 
-  test('goes on being archived once its own archive is taken away, with not a row between lost', async () => {
+  test('is streamed from once its own archive is taken away, with not a row between lost', async () => {
+    const infra = { ...config.clusters[cluster], wal: { repository: 'nas' } };
+    await installWorker({ ...config, clusters: { infra } }, { extraVolumes: [], extraVolumeMounts: [] });
+    await until(async () => (await holdfast('status')).includes('streaming the log of infra'));
+    await note(server, 'third');
     await standUpAs('holdfast');
     expect(await server.psql('postgres', 'SHOW archive_mode')).toBe('off');
-    await note(server, 'third');
-    await untilArchived(world, server, cluster);
-    const copy = await recoverTo(world, 'latest', { cluster });
-    expect(await copy.notes()).toBe('first,second,third');
-    await copy.throwAway();
+    await note(server, 'fourth');
+    await untilArchived();
+    expect(await notesOfCopyAt('latest')).toBe('first,second,third,fourth');
   });
 });

@@ -9,7 +9,7 @@ import { lentServerPrograms, type LentPrograms } from '../../../postgres/instanc
 import { approve, backUp, start, untilDecision, untilFollowUp } from '../../runs.ts';
 import { clusterKind } from '../cnpg-backed-up.ts';
 import { useKubernetes } from '../kubeconfigs.ts';
-import { configurationOf, standUp, storageOfClusters } from './standing-up.ts';
+import { configurationOf, standUp, storageOfClusters, untilAllHaveJoined } from './standing-up.ts';
 
 const kubernetes = openKubernetes();
 /** Not every Debian archive that can be reached has 18. */
@@ -41,7 +41,7 @@ describe('examples/jigga', () => {
       images: { 'ghcr.io/cloudnative-pg/postgresql': kubernetes.image(`postgresql-${String(major)}`) },
       changes: [storageOfClusters(kubernetes)],
     });
-    await namespace.waitUntilHealthy(name, 290_000);
+    await untilAllHaveJoined(namespace, name);
   });
   beforeAll(async () => {
     for (const database of ['gatus', 'vaultwarden'])

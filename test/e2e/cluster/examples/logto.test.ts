@@ -6,7 +6,7 @@ import type { CnpgBackupResult } from '../../../../src/workflows/backup.ts';
 import { start, untilFollowUp } from '../../runs.ts';
 import { archived, clusterKind } from '../cnpg-backed-up.ts';
 import { useKubernetes } from '../kubeconfigs.ts';
-import { configurationOf, standUp, storageOfClusters, storeOf } from './standing-up.ts';
+import { configurationOf, standUp, storageOfClusters, storeOf, untilAllHaveJoined } from './standing-up.ts';
 
 const kubernetes = openKubernetes();
 const images = { 'ghcr.io/cloudnative-pg/postgresql': kubernetes.image('postgresql-17') };
@@ -40,7 +40,7 @@ describe('examples/logto', () => {
     await dev.waitUntilHealthy(name);
   });
   beforeAll(async () => {
-    await prod.waitUntilHealthy(name, 290_000);
+    await untilAllHaveJoined(prod, name);
   });
   afterAll(async () => {
     await world.stop();

@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import type { Kubernetes, Namespace } from '../../../../parts/kubernetes.ts';
@@ -12,7 +13,7 @@ import { makeScratch } from '../../../../parts/scratch.ts';
 import { findChartProgram } from '../../../../scripts/setup/chart-programs.mjs';
 
 const run = promisify(execFile);
-const examples = join(import.meta.dirname, '../../../../examples');
+export const examples = join(import.meta.dirname, '../../../../examples');
 
 /** One change, as JSON Patch has it, to all objects of a kind. */
 export interface Change {
@@ -61,8 +62,31 @@ async function render(namespace: string, { row, overlay, secrets = {}, images = 
   }
 }
 
+/**
+ * Waits until a Cluster of several instances is healthy. Each that joins begins with a checkpoint of the first, which
+ * PostgreSQL stretches over minutes; one that is asked for by hand hurries it.
+ */
+export async function untilAllHaveJoined(namespace: Namespace, cluster: string): Promise<void> {
+  const joining = new AbortController();
+  const hurrying = hurry(namespace, `${cluster}-1`, joining.signal);
+  try {
+    await namespace.waitUntilHealthy(cluster, 290_000);
+  } finally {
+    joining.abort();
+    await hurrying;
+  }
+}
+
+async function hurry(namespace: Namespace, pod: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    // Its server may not be there yet.
+    await namespace.psql({ pod, sql: 'CHECKPOINT' }).catch(() => undefined);
+    await sleep(1_000);
+  }
+}
+
 /** A registry may have a port: the tag stands behind the last colon. */
-function partsOf(image: string) {
+export function partsOf(image: string) {
   const colon = image.lastIndexOf(':');
   return { newName: image.slice(0, colon), newTag: image.slice(colon + 1) };
 }
