@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openKubernetes, type Namespace, type Seen } from '../../../../parts/kubernetes.ts';
 import { startWorld, type World } from '../../../../parts/world.ts';
 import type { RecoveryPlan } from '../../../../src/domain/recovery-plan.ts';
@@ -6,7 +7,7 @@ import type { RecoverResult } from '../../../../src/workflows/recover-run.ts';
 import { detailsOf, endSegment, note, recover, systemOf, until } from '../../recovering.ts';
 import { untilFollowUp } from '../../runs.ts';
 import { serveToPods, type ServedToPods } from '../serve-to-pods.ts';
-import { install, inWorker } from './installed.ts';
+import { install, inWorker, valuesOf, type ExampleValues } from './installed.ts';
 import { configurationOf, standUp, type Change, type ExampleConfig } from './standing-up.ts';
 
 const kubernetes = openKubernetes();
@@ -18,12 +19,14 @@ describe('examples/infra', () => {
   let world: World;
   let front: ServedToPods;
   let config: ExampleConfig;
+  let values: ExampleValues;
 
   beforeAll(async () => {
     [namespace, world] = await Promise.all([kubernetes.makeNamespace('infra'), startWorld()]);
-    [front, config] = await Promise.all([
+    [front, config, values] = await Promise.all([
       serveToPods(world.temporal.address, kubernetes.s3.endpoint),
       configurationOf('infra', namespace),
+      valuesOf('infra'),
       standUpAs('today'),
     ]);
     await server.psql('postgres', 'CREATE TABLE notes (text text)');
@@ -69,13 +72,15 @@ describe('examples/infra', () => {
   /** @param worker more of the chart's values for it */
   const installWorker = (configuration: ExampleConfig, worker: object = {}) =>
     install(kubernetes, namespace, {
-      row: 'infra',
       temporal: front.address,
       config: configuration,
       values: {
+        ...values,
         // Stands for the NFS export.
-        directories: { nas: { nfs: null, newClaim: { size: '1Gi', storageClass: kubernetes.storageClass } } },
-        worker: { graceSeconds: 5, ...worker },
+        directories: {
+          nas: { mountPath: '/backup', newClaim: { size: '1Gi', storageClass: kubernetes.storageClass } },
+        },
+        worker: { ...values.worker, graceSeconds: 5, ...worker },
       },
     });
   const holdfast = (...args: readonly string[]) => inWorker(namespace, 'holdfast', ...args);
@@ -86,11 +91,25 @@ describe('examples/infra', () => {
     (await namespace.exec({ ...inPod, command: ['ls', '/wal-archive'] })).stdout.trim().split('\n');
   const archive = async () => inWorker(namespace, 'ls', '-R', `/backup/${cluster}/wal/${await systemOf(server)}`);
 
-  /** Everything up to now is in the repository. Answers the name of the last segment. */
-  async function untilArchived(): Promise<string> {
+  /** A segment that is the newest on the volume has to rest for a minute before it is taken over. */
+  async function endTwoSegments(): Promise<string> {
     const segment = await endSegment(server);
-    await until(async () => (await archive()).includes(`${segment}.zst`));
+    await server.psql('postgres', "SELECT pg_logical_emit_message(false, 'test', 'goes on')");
+    await endSegment(server);
     return segment;
+  }
+
+  async function goOnWriting(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await endTwoSegments();
+      await sleep(2_000);
+    }
+  }
+
+  /** Everything up to now is in the repository. */
+  async function untilArchived(): Promise<void> {
+    const segment = await endTwoSegments();
+    await until(async () => (await archive()).includes(`${segment}.zst`));
   }
 
   /** Its notes, asked with the line that the run shows; then it is thrown away. */
@@ -108,9 +127,14 @@ describe('examples/infra', () => {
 
   test('has its base backup and its own archive moved into the repository, and its volume never fills', async () => {
     const segment = await endSegment(server);
-    const backup = holdfast('backup', 'infra-base');
-    expect(await backup).toContain('complete');
-    await untilArchived();
+    const ending = new AbortController();
+    const writing = goOnWriting(ending.signal);
+    try {
+      expect(await holdfast('backup', 'infra-base')).toContain('done');
+    } finally {
+      ending.abort();
+      await writing;
+    }
     await until(async () => !(await onVolume()).includes(segment));
     expect(await server.psql('postgres', 'SELECT count(*) FROM pg_replication_slots')).toBe('0');
   });
@@ -123,7 +147,7 @@ describe('examples/infra', () => {
   });
 
   test('has a dump for another major version beside it', async () => {
-    expect(await holdfast('backup', 'infra-weekly')).toContain('complete');
+    expect(await holdfast('backup', 'infra-weekly')).toContain('done');
   });
 
   test('is streamed from once its own archive is taken away, with not a row between lost', async () => {

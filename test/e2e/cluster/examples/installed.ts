@@ -1,10 +1,11 @@
 /** A row's worker as its README installs it: by the chart, with the row's own values and configuration. */
 import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import type { V1Pod } from '@kubernetes/client-node';
+import { parse } from 'yaml';
 import type { Kubernetes, Namespace } from '../../../../parts/kubernetes.ts';
 import { makeScratch } from '../../../../parts/scratch.ts';
 import { findChartProgram } from '../../../../scripts/setup/chart-programs.mjs';
@@ -14,25 +15,32 @@ import { examples, partsOf } from './standing-up.ts';
 const run = promisify(execFile);
 
 export interface Installation {
-  readonly row: string;
   /** host:port, where pods reach it. */
   readonly temporal: string;
   readonly config: object;
-  /** What differs from the row's values besides image, address, and sizes. */
-  readonly values?: object;
+  /** The row's, with what a reader of it replaces besides image and address. */
+  readonly values: object;
 }
+
+/** As much of a row's values.yaml as its tests replace. */
+export interface ExampleValues {
+  readonly worker: object;
+}
+
+export const valuesOf = async (row: string): Promise<ExampleValues> =>
+  parse(await readFile(join(examples, row, 'values.yaml'), 'utf8')) as ExampleValues;
 
 /** Installs the row's worker into the namespace, or upgrades it, and waits until it is ready and `apply` has run. */
 export async function install(
   kubernetes: Pick<Kubernetes, 'image' | 'kubeconfigFile'>,
   namespace: Namespace,
-  { row, temporal, config, values = {} }: Installation,
+  { temporal, config, values }: Installation,
 ): Promise<void> {
   const scratch = await makeScratch('chart');
   try {
     const { newName: repository, newTag: tag } = partsOf(kubernetes.image('worker'));
-    const files = { config, values, ours: { image: { repository, tag }, temporal: { address: temporal } } };
-    for (const [name, content] of Object.entries(files))
+    const ours = { ...values, image: { repository, tag }, temporal: { address: temporal } };
+    for (const [name, content] of Object.entries({ config, values: ours }))
       await writeFile(join(scratch, `${name}.json`), JSON.stringify(content));
     await mkdir(join(scratch, 'helm'));
     const home = join(scratch, 'helm');
@@ -41,9 +49,7 @@ export async function install(
       ...['upgrade', '--install', 'holdfast', chart, '--wait', '--timeout', '4m'],
       ...['--kubeconfig', kubernetes.kubeconfigFile, '--namespace', namespace.name],
       ...['--set-file', `config=${join(scratch, 'config.json')}`],
-      ...[join(examples, row, 'values.yaml'), join(scratch, 'ours.json'), join(scratch, 'values.json')].flatMap(
-        (file) => ['--values', file],
-      ),
+      ...['--values', join(scratch, 'values.json')],
     ];
     await run(findChartProgram('helm'), args, { env });
   } finally {
