@@ -75,11 +75,15 @@ describe('examples/ovh', () => {
   });
 
   test('has 7d written to its retentionPolicy by an apply, and only then rest its ScheduledBackups', async () => {
-    const own = await configurationOf('ovh', namespace);
+    const { clusters, policies = {}, ...own } = await configurationOf('ovh', namespace);
+    const here = <T>(all: Readonly<Record<string, T>>) =>
+      Object.fromEntries(Object.entries(all).filter(([each]) => each !== 'api-staging'));
     world.useKeys('ovh', { accessKeyId, secretAccessKey });
     const credentials = { accessKeyId: { env: 'OVH_ID' }, secretAccessKey: { env: 'OVH_SECRET' } };
     await world.configure({
       ...own,
+      clusters: here(clusters),
+      policies: here(policies),
       repositories: {
         nas: { directory: world.repository },
         ovh: { s3: { bucket: bucket.name, prefix: 'logical', endpoint, region, credentials } },
