@@ -84,7 +84,6 @@ const statefulsetSchema = z.strictObject({
   database: maintenanceDatabase,
   sslmode: sslmode('prefer'),
   sslrootcert: rootCertificate,
-  walVolume: kubernetesName.optional().describe('a volume claim that archived WAL lies on today'),
   inPlace: z
     .strictObject({
       dataDirectory: absolutePath

@@ -292,10 +292,6 @@ export function unbuilt(config: Config): Finding[] {
   const findings: Finding[] = [];
   const refuse = (path: string, what: string) =>
     findings.push({ path, message: `${what} is not built yet in this version` });
-  for (const [name, { statefulset }] of Object.entries(config.clusters)) {
-    if (statefulset?.walVolume !== undefined)
-      refuse(`clusters.${name}.statefulset.walVolume`, 'taking over the WAL on a volume claim');
-  }
   if (config.approvals.restore.approvers.length > 0) refuse('approvals.restore.approvers', 'checking signed approvals');
   return findings;
 }

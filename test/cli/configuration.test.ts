@@ -89,10 +89,7 @@ policies:
       ['a list', '- installation: homelab\n'],
       [
         'what is not built yet',
-        good.replace(
-          /jigga: \{ server: .*\}/,
-          'jigga: { statefulset: { namespace: infra, name: postgres, secret: admin, walVolume: wal } } }',
-        ),
+        `${good}\napprovals: { restore: { quorum: 1, approvers: [{ name: alice, publicKey: key-a }] } }\n`,
       ],
     ];
     const told: string[] = [];

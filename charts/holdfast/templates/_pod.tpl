@@ -87,6 +87,13 @@
 {{- end }}
 {{- end }}
 
+{{- /* The image's own directory is for the image's own user, as is its home. */ -}}
+{{- define "holdfast.workingDir" -}}
+{{- if include "holdfast.otherUser" . }}
+workingDir: /tmp
+{{- end }}
+{{- end }}
+
 {{- define "holdfast.pullSecrets" -}}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
