@@ -170,10 +170,9 @@ describe('a cluster that CloudNativePG runs', () => {
       return first !== undefined;
     });
     await evict(kubernetes, namespace, first ?? {});
+    // Once it is over the operator deletes its Job.
+    await until(async () => (await recovering()).some(({ metadata }) => metadata?.uid !== first?.metadata?.uid));
     const { standing } = await untilFollowUp<CnpgRecoveryPlan>(thrown);
-    expect(
-      (await recovering()).map(({ metadata, status }) => [metadata?.uid === first?.metadata?.uid, status?.['phase']]),
-    ).toEqual([[false, 'Succeeded']]);
     expect(standing).toContain('at restore point "before-migration"');
     await thrown.signal('throw-away', decision);
     expect(await thrown.result()).toMatchObject({ outcome: 'thrown away' });
