@@ -4,7 +4,9 @@ import everywhere from './jest.config.js';
 export default {
   ...everywhere,
   testMatch: ['<rootDir>/test/e2e/cluster/**/*.test.ts', '<rootDir>/test/charts/**/*.test.ts'],
-  testPathIgnorePatterns: [],
-  // Some tests take away for a while what all of them share: the operator, the API server.
-  maxWorkers: 1,
+  testPathIgnorePatterns: ['<rootDir>/test/e2e/cluster/alone/'],
+  // Each waits most of its time for others: the operator, Temporal, the kubelet.
+  maxWorkers: 2,
+  // As there; what these wait for gives up by itself before, and says how it stood.
+  testTimeout: 900_000,
 };

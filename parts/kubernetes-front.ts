@@ -13,6 +13,8 @@ export type Misdeed =
   | { readonly kind: 'belie'; readonly status: number; readonly message: string }
   /** Forwards, and breaks the connection instead of handing the answer on. */
   | { readonly kind: 'lose the answer' }
+  /** Forwards, hands on half of the answer, and breaks the connection. */
+  | { readonly kind: 'cut' }
   /** Hands on another object than it got. */
   | { readonly kind: 'edit'; readonly edit: (object: unknown) => unknown };
 
@@ -28,7 +30,7 @@ export interface Rule {
 }
 
 export interface KubernetesFront {
-  /** Method, path and what became of it, in their order: "GET /api/v1/namespaces: 200", or lost, or none. */
+  /** Method, path and what became of it, in their order: "GET /api/v1/namespaces: 200", or lost, cut, none. */
   readonly seen: readonly string[];
   misbehave(rule: Rule): void;
   /** Forgets all rules and what was seen. */
@@ -110,6 +112,13 @@ export async function startKubernetesFront(config: KubeConfig): Promise<Kubernet
       case 'lose the answer':
         seen.push(`${method} ${pathname}: lost`);
         incoming.socket.resetAndDestroy();
+        return;
+      case 'cut':
+        seen.push(`${method} ${pathname}: cut`);
+        outgoing.writeHead(answer.status, { 'content-type': answer.type, 'content-length': answer.body.length });
+        outgoing.write(answer.body.subarray(0, Math.floor(answer.body.length / 2)), () => {
+          incoming.socket.resetAndDestroy();
+        });
         return;
       case 'edit':
         say(answer.status, JSON.stringify(misdeed.edit(JSON.parse(answer.body.toString()))));

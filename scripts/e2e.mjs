@@ -50,7 +50,7 @@ if (interruption !== undefined) process.exit(EXIT_CODES[interruption]);
 /** The report comes last, whatever happened: its last line is what counts. */
 async function test(args) {
   const given = givenCluster();
-  report(given === undefined ? await testOnOurs(args) : [await runTests(args, given)]);
+  report(given === undefined ? await testOnOurs(args) : await runTests(args, given));
 }
 
 async function testOnOurs(args) {
@@ -58,7 +58,7 @@ async function testOnOurs(args) {
   const steps = [step];
   if (cluster !== undefined) {
     if (interruption === undefined) steps.push((await tried("worker's image", installWorkerImage)).step);
-    if (interruption === undefined) steps.push(await runTests(args, wayInto(cluster)));
+    if (interruption === undefined) steps.push(...(await runTests(args, wayInto(cluster))));
     await cluster.letGo();
   }
   if (process.env.CI === 'true') steps.push((await tried('cluster down', leaveNothing)).step);
@@ -98,12 +98,24 @@ async function untilUp() {
   }
 }
 
-/** A terminal interrupts jest as well; a signal from elsewhere is passed on. */
+/** Those that disturb all others come last, when nobody is left. Arguments may name one of them, or none. */
 async function runTests(args, { env, wrap }) {
-  const onStart = (jest) => {
-    interrupt = (signal) => jest.kill(signal);
-  };
-  return await runJest(['--config', 'jest.e2e.config.mjs', ...args], { env, wrap, onStart });
+  const steps = [];
+  for (const [name, config] of [
+    ['tests', 'jest.e2e.config.mjs'],
+    ['tests, alone', 'jest.e2e-alone.config.mjs'],
+  ]) {
+    if (interruption !== undefined) break;
+    // A terminal interrupts jest as well; a signal from elsewhere is passed on.
+    const onStart = (jest) => {
+      interrupt = (signal) => jest.kill(signal);
+    };
+    const jestArgs = ['--config', config, '--passWithNoTests', ...args];
+    steps.push({ ...(await runJest(jestArgs, { env, wrap, onStart })), name });
+  }
+  if (steps.some(({ passed, failed, skipped }) => passed + failed + skipped > 0)) return steps;
+  process.stderr.write(`no test of those that need Kubernetes is meant by: ${args.join(' ')}\n`);
+  return steps.map((step) => ({ ...step, failed: 1 })).slice(0, 1);
 }
 
 async function leaveNothing() {

@@ -16,10 +16,10 @@ const kubernetes = openKubernetes();
 const pods = { apiVersion: 'v1', kind: 'Pod' } as const;
 const account = 'holdfast';
 const ofDrills = 'app.kubernetes.io/name=holdfast-drill';
-/** Puts some hundred megabytes into a temporary file, and leaves it there for a while. */
+/** Puts some hundred megabytes into a temporary file, and leaves it there until the pod is evicted. */
 const devouring = `WITH m AS MATERIALIZED (SELECT repeat(md5(n::text), 100) AS t FROM generate_series(1, 100000) n),
   counted AS MATERIALIZED (SELECT count(*) AS n FROM m)
-  SELECT n FROM counted WHERE pg_sleep(90)::text = ''`;
+  SELECT n FROM counted WHERE pg_sleep(3600)::text = ''`;
 const counted = (expect: string) => ({ database: 'app', sql: 'SELECT count(*) FROM kept', expect });
 
 /** A cluster like that of examples/jigga, and a StatefulSet, drilled in pods with their own images. */

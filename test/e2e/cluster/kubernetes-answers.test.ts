@@ -32,9 +32,12 @@ describe('a backup by CloudNativePG', () => {
     await namespace.waitUntilHealthy('db');
     await world.configure({
       clusters: { db: { cnpg: { namespace: namespace.name, name: 'db' } } },
-      policies: Object.fromEntries(
-        ['unlucky', 'lost', 'busy', 'withdrawn'].map((name) => [name, { cluster: 'db', method: 'cnpg' }]),
-      ),
+      policies: {
+        ...Object.fromEntries(
+          ['unlucky', 'lost', 'cut', 'busy', 'withdrawn'].map((name) => [name, { cluster: 'db', method: 'cnpg' }]),
+        ),
+        stuck: { cluster: 'db', method: 'cnpg', cnpg: { deadline: '10s' } },
+      },
     });
   });
   afterEach(async () => {
@@ -90,6 +93,33 @@ describe('a backup by CloudNativePG', () => {
     front.misbehave({ method: 'POST', path: backups, times: 1, does: belied });
     const again = await run('lost');
     expect((await ofPolicy('lost')).sort()).toEqual([lost.name, again.name].sort());
+  });
+
+  test('is taken once, and watched to its end, though connections break in the middle of what is said', async () => {
+    await serve();
+    const after = /^POST .*: 201$/;
+    front.misbehave({ method: 'GET', path: /\/clusters\/db$/, times: 1, does: { kind: 'cut' } });
+    front.misbehave({ method: 'GET', path: oneBackup, after, times: 2, does: { kind: 'cut' } });
+    front.misbehave({ method: 'GET', path: oneBackup, after, times: 2, does: { kind: 'lose the answer' } });
+    const { name } = await run('cut');
+    expect(await ofPolicy('cut')).toEqual([name]);
+    expect(front.seen.map((line) => /: (cut|lost)$/.exec(line)?.[1]).filter((end) => end !== undefined)).toEqual([
+      'cut',
+      'cut',
+      'cut',
+      'lost',
+      'lost',
+    ]);
+  });
+
+  test('fails at its deadline where nobody ever says that it is over, and is left to be looked at', async () => {
+    await serve();
+    holdBackups(front);
+    expect(await failureOf(await start(world, 'backup', { policy: 'stuck' }))).toMatchObject({
+      type: 'BackupStuck',
+      message: expect.stringMatching(/^Backup .*stuck-.* is not over after its deadline; it is running/),
+    });
+    expect(await ofPolicy('stuck')).toHaveLength(1);
   });
 
   test('fails and asks for nothing where the API server stays busy, and is taken by the next run', async () => {

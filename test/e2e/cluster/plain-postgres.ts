@@ -35,7 +35,13 @@ export function plainPostgres(
       ...Object.entries(environment).map(([key, value]) => ({ name: key, value })),
     ],
     ports: [{ name: 'postgresql', containerPort: 5432 }],
-    readinessProbe: { exec: { command: ['pg_isready', '-h', '127.0.0.1'] }, periodSeconds: 1 },
+    // A busy machine takes its time to start even a probe.
+    readinessProbe: {
+      exec: { command: ['pg_isready', '-h', '127.0.0.1'] },
+      periodSeconds: 2,
+      timeoutSeconds: 30,
+      failureThreshold: 10,
+    },
     volumeMounts: [{ name: 'data', mountPath }],
   };
   const claim = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: size } } };
@@ -67,10 +73,10 @@ export interface Login {
 
 /**
  * Runs one statement over the network, from this process, and answers with its rows. A Service may refuse for a moment
- * after its pod has become ready, so a refused connection is tried again for half a minute.
+ * after its pod has become ready, so a refused connection is tried again for five minutes.
  */
 export async function ask<T extends object>(host: string, login: Login, sql: string): Promise<readonly T[]> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 300_000;
   for (;;) {
     const client = new pg.Client({ host, port: 5432, ...login });
     try {

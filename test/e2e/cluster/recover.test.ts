@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { WorkflowHandle } from '@temporalio/client';
-import { openKubernetes, type Namespace } from '../../../parts/kubernetes.ts';
+import { openKubernetes, type Namespace, type Seen } from '../../../parts/kubernetes.ts';
 import { startWorld, type World } from '../../../parts/world.ts';
 import type { CnpgRecoveryPlan } from '../../../src/domain/cnpg-recovery-facts.ts';
 import type { RecoverClusterResult } from '../../../src/workflows/recover-cluster.ts';
+import { until } from '../recovering.ts';
 import { failureOf, start, untilFollowUp, untilProgress } from '../runs.ts';
 import { archived, barmanSection, clusterKind, clusterSpec, rowsAroundAMoment, storeKeys } from './cnpg-backed-up.ts';
+import { evict } from './evict.ts';
 
 const kubernetes = openKubernetes();
 const decision = { by: 'alice', reason: 'looked at it' };
@@ -158,8 +160,18 @@ describe('a cluster that CloudNativePG runs', () => {
     expect(await claims()).toEqual(['logto-1']);
   });
 
-  test('recovered to a restore point and thrown away leaves nothing, in the bucket neither', async () => {
+  test('recovered to a restore point, though its pod was evicted, and thrown away leaves nothing, in the bucket neither', async () => {
     const thrown = await recover({ name: 'before-migration' }, { into: { name: 'thrown' } });
+    const recovering = () =>
+      namespace.list({ apiVersion: 'v1', kind: 'Pod', labels: 'cnpg.io/cluster=thrown,cnpg.io/jobRole=full-recovery' });
+    let first: Seen | undefined;
+    await until(async () => {
+      first = (await recovering()).find(({ status }) => status?.['phase'] === 'Running');
+      return first !== undefined;
+    });
+    await evict(kubernetes, namespace, first ?? {});
+    // Once it is over the operator deletes its Job.
+    await until(async () => (await recovering()).some(({ metadata }) => metadata?.uid !== first?.metadata?.uid));
     const { standing } = await untilFollowUp<CnpgRecoveryPlan>(thrown);
     expect(standing).toContain('at restore point "before-migration"');
     await thrown.signal('throw-away', decision);

@@ -1,8 +1,8 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { bringUp } from './bed/bed.mjs';
-import { places } from './bed/places.mjs';
+import { bringUp } from '../bed/bed.mjs';
+import { places } from '../bed/places.mjs';
 
 /** Ends the API server of the cluster that `npm run e2e` has made, as a crash would. It is away until `repair`. */
 export function killApiServer(): void {
