@@ -6,6 +6,7 @@ import { openKubernetes, type Namespace } from '../parts/kubernetes.ts';
 import { startWorld, type World } from '../parts/world.ts';
 import { archived, barmanSection, clusterKind, clusterSpec, storeKeys } from '../test/e2e/cluster/cnpg-backed-up.ts';
 import { untilFollowUp } from '../test/e2e/runs.ts';
+import { serveToPods } from '../test/e2e/cluster/serve-to-pods.ts';
 import type { CnpgRecoveryPlan } from '../src/domain/cnpg-recovery-facts.ts';
 import { keepHistory } from './keep-history.ts';
 
@@ -14,25 +15,51 @@ const bucket = await kubernetes.s3.makeBucket('recorded');
 try {
   await kubernetes.withNamespace('recorded', async (namespace) => {
     const world = await startWorld();
+    const front = await serveToPods(world.temporal.address, kubernetes.s3.endpoint);
     try {
-      await record(world, namespace);
+      await record(world, namespace, front.address);
     } finally {
       await world.stop();
+      front.server.close();
     }
   });
 } finally {
   await bucket.remove();
 }
 
-async function record(world: World, namespace: Namespace): Promise<void> {
+async function record(world: World, namespace: Namespace, temporal: string): Promise<void> {
   const backup = { barmanObjectStore: barmanSection(kubernetes, bucket.name) };
   const spec = clusterSpec(kubernetes, { backup });
   await namespace.apply([storeKeys(kubernetes), { ...clusterKind, metadata: { name: 'main' }, spec }]);
   await namespace.waitUntilHealthy('main');
+  const cnpg = { namespace: namespace.name, name: 'main' };
+  const { endpoint, region, accessKeyId, secretAccessKey } = kubernetes.s3;
+  const keys = { accessKeyId: { env: 'STORE_ID' }, secretAccessKey: { env: 'STORE_SECRET' } };
+  world.useKeys('store', { accessKeyId, secretAccessKey });
+  const key = (name: string, part: string) => ({ name, valueFrom: { secretKeyRef: { name: 's3', key: part } } });
   await world.configure({
-    clusters: { main: { cnpg: { namespace: namespace.name, name: 'main' } } },
-    policies: { daily: { cluster: 'main', method: 'cnpg' } },
+    repositories: {
+      nas: { directory: world.repository },
+      store: { s3: { bucket: bucket.name, prefix: 'dumps', endpoint, region, credentials: keys } },
+    },
+    clusters: { main: { cnpg }, drilled: { cnpg }, beside: { cnpg, backup: { on: 'pod' } } },
+    policies: {
+      daily: { cluster: 'main', method: 'cnpg' },
+      drilled: { cluster: 'drilled', method: 'cnpg', repository: 'nas' },
+      dump: { cluster: 'beside', method: 'pg_dumpall', repository: 'store' },
+    },
+    kubernetes: {
+      workerPod: {
+        image: kubernetes.image('worker'),
+        env: [
+          { name: 'TEMPORAL_ADDRESS', value: temporal },
+          key('STORE_ID', 'ACCESS_KEY_ID'),
+          key('STORE_SECRET', 'ACCESS_SECRET_KEY'),
+        ],
+      },
+    },
   });
+  await world.holdfast('repositories', 'init', 'store');
   await world.startWorker({ environment: { KUBECONFIG: kubernetes.kubeconfigFile } });
   const begin = (name: string, type: string, argument: unknown) =>
     world.client.workflow.start(type, { workflowId: `recorded/${name}`, taskQueue: 'holdfast', args: [argument] });
@@ -40,7 +67,14 @@ async function record(world: World, namespace: Namespace): Promise<void> {
   const taken = await begin('backup-cnpg', 'backup', { policy: 'daily' });
   await taken.result();
   await keepHistory(world, 'backup-cnpg', taken.workflowId);
+  const dumped = await begin('backup-in-pod', 'backup', { policy: 'dump' });
+  await dumped.result();
+  await keepHistory(world, 'backup-in-pod', dumped.workflowId);
+  await (await begin('backup-drilled', 'backup', { policy: 'drilled' })).result();
   await archived(namespace, 'main-1');
+  const drilled = await begin('drill-cnpg', 'drill', { policy: 'drilled' });
+  await drilled.result();
+  await keepHistory(world, 'drill-cnpg', drilled.workflowId);
   for (const [name, verb] of [
     ['recover-cluster-thrown-away', 'throw-away'],
     ['recover-cluster-promoted', 'promote'],

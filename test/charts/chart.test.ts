@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { freePort } from '../../parts/free-port.ts';
 import { parseConfiguration } from '../../src/cli/configuration.ts';
+import { drillClusterName } from '../../src/domain/cnpg-drill-spec.ts';
 import { expectGolden } from '../golden.ts';
 import { chart, helm, objectsIn, refusal, template, top, valuesFile, type Rendered } from './rendering.ts';
 
@@ -106,7 +107,7 @@ describe('the chart', () => {
 
   test('lets workers that only ask CloudNativePG for backups read no password', () => {
     const policy = 'config.policies.jigga-daily';
-    const set = ['--set', `${policy}.method=cnpg`];
+    const set = ['--set', `${policy}.method=cnpg,${policy}.drill=null`];
     const objects = objectsIn(template('--values', valuesFile('clusters'), ...set));
     const secretsIn = (namespace: string) =>
       of('Role', objects)
@@ -116,6 +117,31 @@ describe('the chart', () => {
     // One names a superuser's Secret, one has a policy that dumps.
     expect(secretsIn('postgres')).toEqual(['postgres-superuser']);
     expect(secretsIn('production')).toEqual(['reports-superuser']);
+  });
+
+  test('grants what a drill by CloudNativePG takes, on a Cluster of its own name alone', () => {
+    const source = `logto-${'long-'.repeat(7)}postgres-xy`;
+    const set = `config.clusters.logto.cnpg.name=${source},config.policies.logto-daily.drill=0 6 * * 0`;
+    const copy = drillClusterName(source);
+    const rules = of('Role', objectsIn(template('--values', valuesFile('clusters'), '--set', set)))
+      .filter(({ metadata }) => metadata.namespace === 'production' && !metadata.name.endsWith('-apply'))
+      .flatMap(({ rules: own = [] }) => own);
+    const to = (wanted: string) => rules.filter(({ resources }) => resources.includes(wanted));
+    expect(to('clusters').map(({ verbs, resourceNames }) => [verbs.join(), resourceNames])).toEqual(
+      expect.arrayContaining([
+        ['create', undefined],
+        ['delete,get', [copy]],
+        ['get', expect.not.arrayContaining([copy])],
+      ]),
+    );
+    expect(to('secrets')[0]?.resourceNames).toEqual(expect.arrayContaining([`${copy}-app`, `${copy}-superuser`]));
+    for (const [resource, verb] of [
+      ['events', 'list'],
+      ['persistentvolumeclaims', 'list'],
+      ['pods', 'list'],
+      ['pods/log', 'get'],
+    ] as const)
+      expect(to(resource).map(({ verbs }) => verbs.join())).toContain(verb);
   });
 
   test('lets only what follows an installation write to CloudNativePG’s objects, and only where a window asks for it', () => {
