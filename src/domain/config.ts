@@ -288,7 +288,7 @@ function approvals(config: Config): Finding[] {
 }
 
 /** Members that are understood and not built yet. */
-export function unbuilt(config: Config): Finding[] {
+function unbuilt(config: Config): Finding[] {
   const findings: Finding[] = [];
   const refuse = (path: string, what: string) =>
     findings.push({ path, message: `${what} is not built yet in this version` });

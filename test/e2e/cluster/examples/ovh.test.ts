@@ -37,7 +37,11 @@ describe('examples/ovh', () => {
       overlay: 'prod',
       secrets: keys,
       images,
-      changes: [storageOfClusters(kubernetes), ...storeOf(kubernetes, 'ObjectStore', bucket.name)],
+      changes: [
+        storageOfClusters(kubernetes),
+        ...storeOf(kubernetes, 'ObjectStore', bucket.name),
+        { kind: 'Cluster', op: 'replace', path: '/spec/instances', value: 1 },
+      ],
     });
   });
   afterAll(async () => {
