@@ -6,7 +6,7 @@
  */
 import { join } from 'node:path';
 import process from 'node:process';
-import { report, run, runJest } from './outcome.mjs';
+import { interruptedBy, report, run, runJest } from './outcome.mjs';
 
 /** Read only, so they share the machine's cores; the longest first. */
 const CHECKS = [
@@ -19,14 +19,15 @@ const CHECKS = [
 const AT_ONCE = 2;
 
 const results = await checkAll();
-const tests = await runJest(process.argv.slice(2));
-report([...results, tests]);
+report(interruptedBy() === undefined ? [...results, await runJest(process.argv.slice(2))] : results);
 
 async function checkAll() {
   const waiting = [...CHECKS];
   const done = [];
   const worker = async () => {
-    for (let check = waiting.shift(); check !== undefined; check = waiting.shift()) {
+    while (interruptedBy() === undefined) {
+      const check = waiting.shift();
+      if (check === undefined) return;
       const [binary, ...args] = check.command;
       const { code, output, seconds } = await run(join('node_modules', '.bin', binary), args);
       if (code !== 0) process.stdout.write(`\n✗ ${check.name}: ${check.command.join(' ')}\n${output.trimEnd()}\n`);
@@ -34,5 +35,5 @@ async function checkAll() {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return CHECKS.map(({ name }) => done.find((each) => each.name === name));
+  return CHECKS.flatMap(({ name }) => done.filter((each) => each.name === name));
 }

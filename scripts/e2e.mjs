@@ -106,12 +106,8 @@ async function runTests(args, { env, wrap }) {
     ['tests, alone', 'jest.e2e-alone.config.mjs'],
   ]) {
     if (interruption !== undefined) break;
-    // A terminal interrupts jest as well; a signal from elsewhere is passed on.
-    const onStart = (jest) => {
-      interrupt = (signal) => jest.kill(signal);
-    };
     const jestArgs = ['--config', config, '--passWithNoTests', ...args];
-    steps.push({ ...(await runJest(jestArgs, { env, wrap, onStart })), name });
+    steps.push({ ...(await runJest(jestArgs, { env, wrap })), name });
   }
   if (steps.some(({ passed, failed, skipped }) => passed + failed + skipped > 0)) return steps;
   process.stderr.write(`no test of those that need Kubernetes is meant by: ${args.join(' ')}\n`);

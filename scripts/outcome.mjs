@@ -8,18 +8,44 @@ import { fileURLToPath } from 'node:url';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 
-/** Runs a program in the checkout to its end. `show: 'inherit'` lets its standard error through, where jest talks. */
-export function run(command, args, { show = 'keep', env = {}, onStart = () => undefined } = {}) {
+const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+let interruption;
+
+/** The signal that ended what ran; nothing more is begun then. */
+export const interruptedBy = () => interruption;
+
+/**
+ * Runs a program in the checkout to its end. `show: 'inherit'` lets its standard error through, where jest talks. It
+ * has a process group of its own: what ends this process ends all of them, jest's workers too.
+ */
+export function run(command, args, { show = 'keep', env = {} } = {}) {
   const begin = performance.now();
   return new Promise((resolve, reject) => {
     const stdio = show === 'inherit' ? ['ignore', 'ignore', 'inherit'] : ['ignore', 'pipe', 'pipe'];
-    const child = spawn(command, args, { cwd: checkout, stdio, env: { ...process.env, ...env } });
+    const child = spawn(command, args, { cwd: checkout, stdio, env: { ...process.env, ...env }, detached: true });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding('utf8').on('data', (text) => (output += text));
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, output, seconds: (performance.now() - begin) / 1000 }));
-    onStart(child);
+    const pass = (signal) => {
+      interruption = signal;
+      try {
+        process.kill(-child.pid, signal);
+      } catch {
+        // It is gone already.
+      }
+    };
+    const letGo = () => {
+      for (const signal of ENDINGS) process.off(signal, pass);
+    };
+    for (const signal of ENDINGS) process.on(signal, pass);
+    child.once('error', (error) => {
+      letGo();
+      reject(error);
+    });
+    child.once('close', (code) => {
+      letGo();
+      resolve({ code, output, seconds: (performance.now() - begin) / 1000 });
+    });
   });
 }
 
@@ -27,7 +53,7 @@ export function run(command, args, { show = 'keep', env = {}, onStart = () => un
  * Runs jest with the arguments given; `wrap` may turn its command line into another. A test file that can't be run
  * counts as one failed test, and so does a jest that ends badly without saying why.
  */
-export async function runJest(jestArgs, { wrap = (...command) => command, env, onStart } = {}) {
+export async function runJest(jestArgs, { wrap = (...command) => command, env } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-check-'));
   const file = join(directory, 'results.json');
   const [command, ...args] = wrap(
@@ -35,7 +61,7 @@ export async function runJest(jestArgs, { wrap = (...command) => command, env, o
     ...['node_modules/jest/bin/jest.js', '--json', `--outputFile=${file}`, ...jestArgs],
   );
   try {
-    const { code, seconds } = await run(command, args, { show: 'inherit', env, onStart });
+    const { code, seconds } = await run(command, args, { show: 'inherit', env });
     const outcome = read(file);
     const failed = outcome.numFailedTests + outcome.numRuntimeErrorTestSuites;
     const { numPassedTests: passed, numPendingTests: skipped } = outcome;
