@@ -4,7 +4,7 @@ import type { RunIdentity } from '../domain/run.ts';
 import type { BackupSpec } from '../domain/specs.ts';
 import { control } from './activities.ts';
 import { backUpBase } from './backup-base.ts';
-import { moverOf, type Mover } from './backup-movers.ts';
+import { moverOf } from './backup-movers.ts';
 import { backUpCnpg, type CnpgBackupResult } from './backup-cnpg.ts';
 import { fail, failure } from './failures.ts';
 import { Journal, runIdentity } from './journal.ts';
@@ -36,14 +36,7 @@ async function takeBackup(input: unknown): Promise<BackupResult | CnpgBackupResu
   const spec = await journal.step('resolve', () => control.resolveBackup({ policy }));
   if (spec.method === 'base') return backUpBase(spec, run, journal);
   if (spec.method === 'cnpg') return backUpCnpg(spec, run, journal);
-  const mover = moverOf(spec, run);
-  const taken = await (async () => {
-    try {
-      return await takeAndVerify(spec, run, journal, mover);
-    } finally {
-      await mover.leave();
-    }
-  })();
+  const taken = await takeAndVerify(spec, run, journal);
   const pruned = await journal.step(
     'prune',
     () => pruneUnderLease(spec, run, false),
@@ -60,15 +53,20 @@ async function takeBackup(input: unknown): Promise<BackupResult | CnpgBackupResu
   return { id: taken.id, status: taken.status, bytes: taken.bytes, databases: taken.databases, pruned: pruned.removed };
 }
 
-async function takeAndVerify(spec: BackupSpec, run: RunIdentity, journal: Journal, mover: Mover): Promise<Committed> {
-  const taken = await withLease(leaseInput(spec.source.cluster, 'backup', run), async () => {
-    await journal.step('preflight', mover.preflight, (found) => spoken(found?.warnings));
-    return takeAndCommit(spec, run, journal, mover.take);
-  });
-  await journal.step(
-    'verify',
-    () => mover.verify(taken.manifestKey),
-    (report) => `${formatBytes(report.plainBytes)} read back`,
-  );
-  return taken;
+async function takeAndVerify(spec: BackupSpec, run: RunIdentity, journal: Journal): Promise<Committed> {
+  const mover = moverOf(spec, run);
+  try {
+    const taken = await withLease(leaseInput(spec.source.cluster, 'backup', run), async () => {
+      await journal.step('preflight', mover.preflight, (found) => spoken(found?.warnings));
+      return takeAndCommit(spec, run, journal, mover.take);
+    });
+    await journal.step(
+      'verify',
+      () => mover.verify(taken.manifestKey),
+      (report) => `${formatBytes(report.plainBytes)} read back`,
+    );
+    return taken;
+  } finally {
+    await mover.leave();
+  }
 }
