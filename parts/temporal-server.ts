@@ -75,7 +75,7 @@ export async function startTemporalServer(wishes: TemporalWishes = {}): Promise<
       await untilItServes(server, port, Object.keys(wishes.searchAttributes ?? {}));
     } catch (error) {
       await end(server, 'SIGKILL');
-      throw new Error(`temporal server at ${address} did not start: ${lastLines(logFile)}`, { cause: error });
+      throw new Error(`temporal server at ${address} did not start: ${complaints(logFile)}`, { cause: error });
     }
   };
   const clean = (): Promise<void> => rm(scratch, { recursive: true, force: true });
@@ -163,6 +163,9 @@ async function knock(port: number): Promise<void> {
   socket.destroy();
 }
 
-function lastLines(logFile: string): string {
-  return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-5).join('\n');
+/** What it said of errors; a panic ends with a long trace. */
+function complaints(logFile: string): string {
+  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n');
+  const ofErrors = lines.filter((line) => /level=ERROR|^panic:|^fatal error:|^Error:/.test(line));
+  return (ofErrors.length > 0 ? ofErrors.slice(0, 5) : lines.slice(-5)).join('\n');
 }
