@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { signalGroup } from './setup/run.mjs';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 
@@ -28,11 +29,7 @@ export function run(command, args, { show = 'keep', env = {} } = {}) {
       stream?.setEncoding('utf8').on('data', (text) => (output += text));
     const pass = (signal) => {
       interruption = signal;
-      try {
-        process.kill(-child.pid, signal);
-      } catch {
-        // It is gone already.
-      }
+      signalGroup(child, signal);
     };
     const letGo = () => {
       for (const signal of ENDINGS) process.off(signal, pass);

@@ -23,7 +23,8 @@ export async function endAll() {
   for (const child of running) signalGroup(child, 'SIGKILL');
 }
 
-function signalGroup(child, signal) {
+/** To a program that leads a process group, and to all that it has started; one that is gone is fine. */
+export function signalGroup(child, signal) {
   try {
     process.kill(-child.pid, signal);
   } catch {
