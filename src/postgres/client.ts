@@ -66,7 +66,8 @@ export interface ClientOptions {
   readonly signal: AbortSignal | undefined;
   /** `name=value`, with a backslash before each space of the value. */
   readonly settings: readonly string[];
-  readonly replication?: boolean;
+  /** `true`: physical replication, and no queries; `database`: a walsender that answers queries, too. */
+  readonly replication?: 'true' | 'database' | undefined;
 }
 
 /** A client that isn't connected yet. Aborting the signal destroys it. */
@@ -87,7 +88,7 @@ export function makeClient(server: Server, options: ClientOptions, ssl: Connecti
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 60_000,
-    ...(options.replication === true ? { replication: 'true' } : {}),
+    ...(options.replication === undefined ? {} : { replication: options.replication }),
   }) as pg.Client & Inside;
   // What breaks an idle session is told to its next query; without a listener it would end the process.
   let broken: unknown;

@@ -1,6 +1,8 @@
 import type { ConnectionOptions } from 'node:tls';
 import { clientFailure, isPoolersAnswer, makeClient, openInTurn, poolerRefused, startOptions } from './client.ts';
-import { postgresFailure } from './failures.ts';
+import { postgresFailure, sqlState } from './failures.ts';
+import { quoteLiteral } from './quote.ts';
+import { replicationFailure } from './replication/failures.ts';
 import { describeServer, type Server } from './server.ts';
 
 export { quoteIdent, quoteLiteral } from './quote.ts';
@@ -29,6 +31,11 @@ export interface ConnectOptions {
   readonly applicationName?: string;
   /** Aborting ends the session at once, and what runs in it. */
   readonly signal?: AbortSignal;
+  /**
+   * A walsender's session, for what lasts as long as the server: one that is told to stop when its sessions have ended
+   * (smart shutdown, SIGTERM) waits for ordinary sessions only. Takes one of max_wal_senders and the right to replicate.
+   */
+  readonly asWalSender?: boolean;
 }
 
 /** Options that older servers don't know, and `client_connection_check_interval`: a dead worker's query ends by itself. */
@@ -54,7 +61,10 @@ export async function connect(server: Server, options: ConnectOptions = {}): Pro
     server,
     signal,
     (ssl) => open(server, { ...options, database }, ssl),
-    (error) => postgresFailure(error, doing),
+    (error) =>
+      options.asWalSender === true && sqlState(error) !== '28000'
+        ? replicationFailure(error, doing, server)
+        : postgresFailure(error, doing),
   );
 }
 
@@ -78,12 +88,18 @@ async function open(
   options: ConnectOptions & { readonly database: string },
   ssl: ConnectionOptions | false,
 ): Promise<Session> {
-  const { signal, database, applicationName } = options;
-  const client = makeClient(server, { database, applicationName, signal, settings: startOptions }, ssl);
+  const { signal, database, applicationName, asWalSender = false } = options;
+  const replication = asWalSender ? 'database' : undefined;
+  const client = makeClient(server, { database, applicationName, signal, settings: startOptions, replication }, ssl);
   const { library, close } = client;
-  const query = async <Row>(sql: string, values?: readonly unknown[]): Promise<readonly Row[]> => {
+  const query = async <Row>(sql: string, values: readonly unknown[] = []): Promise<readonly Row[]> => {
     try {
-      const result: unknown = values === undefined ? await library.query(sql) : await library.query(sql, [...values]);
+      const result: unknown =
+        values.length === 0
+          ? await library.query(sql)
+          : asWalSender
+            ? await library.query(withLiterals(sql, values))
+            : await library.query(sql, [...values]);
       const last = (Array.isArray(result) ? result.at(-1) : result) as { readonly rows: readonly Row[] };
       return last.rows;
     } catch (error) {
@@ -101,3 +117,7 @@ async function open(
     throw isPoolersAnswer(error) ? poolerRefused(server, error) : error;
   }
 }
+
+/** A walsender knows the simple protocol only. */
+const withLiterals = (sql: string, values: readonly unknown[]) =>
+  sql.replaceAll(/\$(\d+)/g, (_, place: string) => quoteLiteral(String(values[Number(place) - 1])));

@@ -149,7 +149,7 @@ async function open(
     'tcp_keepalives_count=6',
   ];
   const { database } = server;
-  const client = makeClient(server, { database, applicationName, signal, settings, replication: true }, ssl);
+  const client = makeClient(server, { database, applicationName, signal, settings, replication: 'true' }, ssl);
   try {
     await client.library.connect();
     const session = new WireSession(server, client, signal);

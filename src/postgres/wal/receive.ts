@@ -37,7 +37,7 @@ export async function receiveWal(input: ReceiveInput): Promise<ReceiveResult> {
   let receiver: Receiver | undefined;
   try {
     const applicationName = input.applicationName ?? 'holdfast archive';
-    const session = await connect(server, { applicationName, signal: hard.signal });
+    const session = await connect(server, { applicationName, signal: hard.signal, asWalSender: true });
     receiver = new Receiver(input, session, hard.signal);
     await receiver.prepare();
     ending = end.now;

@@ -77,22 +77,25 @@ describe.each(availableMajors().filter((major) => major === 15 || major === 17))
       expect(restart).toBe('t');
     });
 
-    it('lets a server shut down at once while half a segment is under way', async () => {
-      const own = await startPostgres({ major });
-      try {
-        let heard: WalReport | undefined;
-        const running = await archive(own, place.repository, { onReport: (report) => (heard = report) });
-        await until(running, () => heard !== undefined);
-        await own.psql('postgres', 'CREATE TABLE half AS SELECT generate_series(1, 1000)');
-        await own.halt('fast');
-        await expect(running.result).rejects.toMatchObject({ type: 'PostgresUnavailable' });
-        await own.start();
-        await catchUp(own, place.repository);
-        await compareWithServer(own, place.repository);
-      } finally {
-        await own.stop('immediate');
-      }
-    });
+    it.each(['fast', 'smart'] as const)(
+      'lets a server shut down (%s) while half a segment is under way',
+      async (mode) => {
+        const own = await startPostgres({ major });
+        try {
+          let heard: WalReport | undefined;
+          const running = await archive(own, place.repository, { onReport: (report) => (heard = report) });
+          await until(running, () => heard !== undefined);
+          await own.psql('postgres', 'CREATE TABLE half AS SELECT generate_series(1, 1000)');
+          await own.halt(mode);
+          await expect(running.result).rejects.toMatchObject({ type: 'PostgresUnavailable' });
+          await own.start();
+          await catchUp(own, place.repository);
+          await compareWithServer(own, place.repository);
+        } finally {
+          await own.stop('immediate');
+        }
+      },
+    );
 
     it('asks a quiet server for a new segment once its newest log is old enough, and only where something was written', async () => {
       await catchUp(server, place.repository);
