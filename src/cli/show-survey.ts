@@ -76,19 +76,35 @@ export function showSurvey(output: Output, survey: Survey, byCnpg: readonly Cnpg
   }
 }
 
-function policyRow({ policy, cluster, newestGood, freshness }: PolicyState, nowMs: number): Row {
+function policyRow(state: PolicyState, nowMs: number): Row {
+  const { policy, cluster, newestGood } = state;
   const newest: Span = newestGood ? newestGood.id : styled('red', 'NONE');
-  return [cluster, policy, newest, newestGood ? formatAge(newestGood.at, nowMs) : '', scheduleSpan(freshness)];
+  return [cluster, policy, newest, newestGood ? formatAge(newestGood.at, nowMs) : '', scheduleSpan(state)];
 }
 
-function scheduleSpan(freshness: PolicyState['freshness']): Span {
+/** What keeps it from running at all comes before what has come of it. */
+function scheduleSpan({ freshness, schedule }: PolicyState): Span {
+  switch (schedule.state) {
+    case 'missing':
+      return styled('red', "NOT IN TEMPORAL: type 'holdfast apply'");
+    case 'foreign':
+      return styled('red', "ANOTHER INSTALLATION'S");
+    case 'paused':
+      return styled('yellow', 'PAUSED');
+    case 'over':
+      return styled('red', 'NO RUN AHEAD');
+    case 'runs':
+    case 'unwanted':
+  }
   switch (freshness.state) {
     case 'in time':
       return styled('green', 'in time');
     case 'overdue':
       return styled('red', `OVERDUE since ${formatUtcMinute(freshness.since)}`);
+    case 'not due yet':
+      return schedule.state === 'runs' ? `first run ${formatUtcMinute(schedule.next)}` : freshness.state;
     case 'not scheduled':
-      return styled('dim', 'not scheduled');
+      return styled('dim', freshness.state);
   }
 }
 
@@ -105,10 +121,12 @@ export function surveyDocument(
 ) {
   return {
     workerPolls,
-    policies: policies.map(({ newestGood, freshness, ...rest }) => ({
+    policies: policies.map(({ newestGood, freshness, schedule, ...rest }) => ({
       ...rest,
       newestGood: newestGood && { ...newestGood, at: newestGood.at.toISOString() },
       schedule: freshness.state,
+      inTemporal: schedule.state,
+      nextRun: schedule.state === 'runs' ? schedule.next.toISOString() : null,
       overdueSince: freshness.state === 'overdue' ? freshness.since.toISOString() : null,
     })),
     clustersWithoutPolicy: unprotected,

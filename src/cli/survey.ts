@@ -1,6 +1,7 @@
 import type { TemporalConnection } from '../client/connect.ts';
 import { isPolled } from '../client/pollers.ts';
 import { archiveType, listRuns, type ListedRun } from '../client/runs.ts';
+import { lookUpSchedule, type ScheduleStanding } from '../client/schedules.ts';
 import { isGood } from '../domain/catalog.ts';
 import type { Config } from '../domain/config.ts';
 import { controlQueue, walWorkflowId } from '../domain/ids.ts';
@@ -27,6 +28,8 @@ export interface PolicyState {
   readonly cluster: string;
   readonly newestGood: NewestGood | null;
   readonly freshness: Freshness;
+  /** Of its backups, in Temporal. */
+  readonly schedule: ScheduleStanding;
 }
 
 export interface ArchiveState {
@@ -58,8 +61,9 @@ export async function survey(
   nowMs: number,
 ): Promise<Survey> {
   const { client, namespace } = temporal;
-  const [catalogs, archives, open, closed, workerPolls] = await Promise.all([
+  const [catalogs, schedules, archives, open, closed, workerPolls] = await Promise.all([
     readCatalogs(config, openRepository),
+    scheduleStandings(config, temporal),
     archiveStates(config, temporal),
     listRuns(client, { open: true, limit: openAtMost }),
     listRuns(client, { open: false, limit: closedLookedThrough }),
@@ -67,7 +71,7 @@ export async function survey(
   ]);
   const protectedClusters = new Set(Object.values(config.policies).map(({ cluster }) => cluster));
   return {
-    policies: policyStates(config, catalogs, closed, nowMs),
+    policies: policyStates(config, { catalogs, schedules, closed }, nowMs),
     unprotected: Object.keys(config.clusters).filter((cluster) => !protectedClusters.has(cluster)),
     unreachable: catalogs.unreachable,
     archives,
@@ -98,10 +102,26 @@ async function archiveStates(config: Config, temporal: TemporalConnection): Prom
   );
 }
 
+async function scheduleStandings(config: Config, { client }: TemporalConnection): Promise<Schedules> {
+  const policies = Object.keys(config.policies);
+  const standings = await Promise.all(policies.map((policy) => lookUpSchedule(client, config, policy)));
+  return new Map(policies.map((policy, at) => [policy, standings[at] ?? unwanted]));
+}
+
+/** By the policy's name. */
+type Schedules = ReadonlyMap<string, ScheduleStanding>;
+
+const unwanted: ScheduleStanding = { state: 'unwanted' };
+
+export interface PolicyFacts {
+  readonly catalogs: Pick<Catalogs, 'backups' | 'bases' | 'unreachable'>;
+  readonly schedules: Schedules;
+  readonly closed: readonly ListedRun[];
+}
+
 export function policyStates(
   config: Config,
-  catalogs: Pick<Catalogs, 'backups' | 'bases' | 'unreachable'>,
-  closed: readonly ListedRun[],
+  { catalogs, schedules, closed }: PolicyFacts,
   nowMs: number,
 ): PolicyState[] {
   const unreachable = new Set(catalogs.unreachable.map(({ repository }) => repository));
@@ -109,11 +129,13 @@ export function policyStates(
     // What CloudNativePG has taken lies in no repository.
     const elsewhere = policy.repository === undefined || unreachable.has(policy.repository);
     const newestGood = elsewhere ? newestRun(closed, name) : newestBackup(catalogs, name, policy.cluster);
+    const schedule = schedules.get(name) ?? unwanted;
     return {
       policy: name,
       cluster: policy.cluster,
       newestGood: newestGood ?? null,
-      freshness: freshness(newestGood?.at, policy, nowMs),
+      freshness: freshness(newestGood?.at, policy, nowMs, schedule.state === 'runs' ? schedule.since : undefined),
+      schedule,
     };
   });
 }

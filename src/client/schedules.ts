@@ -62,7 +62,8 @@ export async function applySchedules(
 
 /** How the schedule of a policy's backups stands in Temporal. */
 export type ScheduleStanding =
-  | { readonly state: 'runs'; readonly next: Date }
+  /** `since` is when it was made. */
+  | { readonly state: 'runs'; readonly next: Date; readonly since: Date }
   /** Nothing wants it; not there; of another installation; paused; no further run is planned. */
   | { readonly state: 'unwanted' | 'missing' | 'foreign' | 'paused' | 'over' };
 
@@ -78,7 +79,7 @@ export async function lookUpSchedule(
   if (found.memo?.[memoKey] !== installation) return { state: 'foreign' };
   if (found.state.paused) return { state: 'paused' };
   const [next] = found.info.nextActionTimes;
-  return next === undefined ? { state: 'over' } : { state: 'runs', next };
+  return next === undefined ? { state: 'over' } : { state: 'runs', next, since: found.info.createdAt };
 }
 
 /** undefined: there is no such schedule. */

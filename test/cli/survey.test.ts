@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { freshness } from '../../src/cli/freshness.ts';
 import { movingText, Rate, readHeartbeat, type Moving } from '../../src/cli/moving.ts';
-import { policyOfRun, policyStates } from '../../src/cli/survey.ts';
+import { policyOfRun, policyStates, type PolicyFacts } from '../../src/cli/survey.ts';
 import { parseConfig } from '../../src/domain/config.ts';
 import { HoldfastError } from '../../src/domain/errors.ts';
 import { base } from '../domain/physical-samples.ts';
@@ -23,6 +23,13 @@ describe('whether a schedule is kept', () => {
   test('a scheduled backup has an hour to become one', () => {
     expect(state('2026-11-20T02:00:01Z', Date.parse('2026-11-21T02:59:59Z'))).toBe('in time');
     expect(state('2026-11-20T02:00:01Z', Date.parse('2026-11-21T03:00:01Z'))).toBe('overdue');
+  });
+
+  test('before its first run a schedule has missed nothing', () => {
+    const made = (at: string, newest?: Date) => freshness(newest, daily, now, new Date(at));
+    expect(made('2026-11-21T02:00:01Z').state).toBe('not due yet');
+    expect(made('2026-11-21T01:59:59Z').state).toBe('overdue');
+    expect(made('2026-11-21T02:00:01Z', new Date('2026-11-21T03:00:00Z')).state).toBe('in time');
   });
 
   test('the schedule is read in its own zone', () => {
@@ -55,6 +62,12 @@ describe('what protects each policy', () => {
     backup: backup({ id, startedAt, ...more }, verification),
   });
 
+  const facts = (catalogs: Partial<PolicyFacts['catalogs']>, closed: PolicyFacts['closed'] = []): PolicyFacts => ({
+    catalogs: { backups: [], bases: [], unreachable: [], ...catalogs },
+    schedules: new Map(),
+    closed,
+  });
+
   test('is the newest backup that is complete and undamaged', () => {
     const backups = [
       located('postgres-backup-20261121-020000', '2026-11-21T02:00:00.000Z', { status: 'partial' }),
@@ -63,7 +76,7 @@ describe('what protects each policy', () => {
       located('postgres-backup-20261119-020000', '2026-11-19T02:00:00.000Z'),
       located('other-20261121-020000', '2026-11-21T02:00:00.000Z', { policy: 'other' }),
     ];
-    expect(policyStates(config, { backups, bases: [], unreachable: [] }, [], now)).toMatchObject([
+    expect(policyStates(config, facts({ backups }), now)).toMatchObject([
       { newestGood: { id: 'postgres-backup-20261119-020000', source: 'repository' }, freshness: { state: 'overdue' } },
     ]);
   });
@@ -80,7 +93,7 @@ describe('what protects each policy', () => {
       base({ id: 'b1', segment: 3, at: '2026-11-19T02:00:05.000Z' }),
       base({ id: 'b2', segment: 4, at: '2026-11-20T02:00:05.000Z' }),
     ].map((one) => ({ repository: 'nas', base: one }));
-    expect(policyStates(physical, { backups: [], bases, unreachable: [] }, [], now)).toMatchObject([
+    expect(policyStates(physical, facts({ bases }), now)).toMatchObject([
       { newestGood: { id: 'b2', source: 'repository' } },
     ]);
   });
@@ -100,7 +113,7 @@ describe('what protects each policy', () => {
       run('backup/jigga-daily/1a2b3c4d', 'COMPLETED', '2026-11-20T09:00:00Z'),
     ];
     const unreachable = [{ repository: 'nas', error: new HoldfastError('StoreNotMounted', 'gone', 'mount it') }];
-    expect(policyStates(config, { backups: [], bases: [], unreachable }, runs, now)).toMatchObject([
+    expect(policyStates(config, facts({ unreachable }, runs), now)).toMatchObject([
       { newestGood: { id: 'backup/jigga-daily/1a2b3c4d', source: 'run' } },
     ]);
   });
@@ -121,7 +134,7 @@ describe('what protects each policy', () => {
         closedAt: undefined,
       },
     ];
-    expect(policyStates(byCnpg, { backups: [], bases: [], unreachable: [] }, runs, now)).toMatchObject([
+    expect(policyStates(byCnpg, facts({}, runs), now)).toMatchObject([
       { newestGood: { id: 'backup/logto/1a2b3c4d', source: 'run' } },
     ]);
   });

@@ -19,7 +19,11 @@ const imported = (outcome: Outcome, suspended = false): Imported => ({
   notes: [],
 });
 const known = { kind: 'known', policy: 'logto-nightly' } as const;
-const runs: ScheduleStanding = { state: 'runs', next: new Date('2026-11-22T02:00:00Z') };
+const runs: ScheduleStanding = {
+  state: 'runs',
+  next: new Date('2026-11-22T02:00:00Z'),
+  since: new Date('2026-11-01T00:00:00Z'),
+};
 
 describe('a ScheduledBackup', () => {
   test('rests once a schedule in Temporal does its work', () => {
