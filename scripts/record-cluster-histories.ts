@@ -4,9 +4,10 @@
  */
 import { openKubernetes, type Namespace } from '../parts/kubernetes.ts';
 import { startWorld, type World } from '../parts/world.ts';
-import { archived, barmanSection, clusterKind, clusterSpec, storeKeys } from '../test/e2e/cluster/cnpg-backed-up.ts';
+import { archived, barmanSection, clusterKind, clusterSpec } from '../test/e2e/cluster/cnpg-backed-up.ts';
 import { untilFollowUp } from '../test/e2e/runs.ts';
-import { serveToPods } from '../test/e2e/cluster/serve-to-pods.ts';
+import { serveToPods, type ServedToPods } from '../test/e2e/cluster/serve-to-pods.ts';
+import { storeForPods, storeKeys } from '../test/e2e/cluster/store-for-pods.ts';
 import type { CnpgRecoveryPlan } from '../src/domain/cnpg-recovery-facts.ts';
 import { keepHistory } from './keep-history.ts';
 
@@ -17,7 +18,7 @@ try {
     const world = await startWorld();
     const front = await serveToPods(world.temporal.address, kubernetes.s3.endpoint);
     try {
-      await record(world, namespace, front.address);
+      await record(world, namespace, front);
     } finally {
       await world.stop();
       front.server.close();
@@ -27,37 +28,22 @@ try {
   await bucket.remove();
 }
 
-async function record(world: World, namespace: Namespace, temporal: string): Promise<void> {
+async function record(world: World, namespace: Namespace, temporal: ServedToPods): Promise<void> {
   const backup = { barmanObjectStore: barmanSection(kubernetes, bucket.name) };
   const spec = clusterSpec(kubernetes, { backup });
   await namespace.apply([storeKeys(kubernetes), { ...clusterKind, metadata: { name: 'main' }, spec }]);
   await namespace.waitUntilHealthy('main');
   const cnpg = { namespace: namespace.name, name: 'main' };
-  const { endpoint, region, accessKeyId, secretAccessKey } = kubernetes.s3;
-  const keys = { accessKeyId: { env: 'STORE_ID' }, secretAccessKey: { env: 'STORE_SECRET' } };
-  world.useKeys('store', { accessKeyId, secretAccessKey });
-  const key = (name: string, part: string) => ({ name, valueFrom: { secretKeyRef: { name: 's3', key: part } } });
+  const { store, workerPod } = storeForPods(kubernetes, world, { bucket: bucket.name, prefix: 'dumps', temporal });
   await world.configure({
-    repositories: {
-      nas: { directory: world.repository },
-      store: { s3: { bucket: bucket.name, prefix: 'dumps', endpoint, region, credentials: keys } },
-    },
+    repositories: { nas: { directory: world.repository }, store },
     clusters: { main: { cnpg }, drilled: { cnpg }, beside: { cnpg, backup: { on: 'pod' } } },
     policies: {
       daily: { cluster: 'main', method: 'cnpg' },
       drilled: { cluster: 'drilled', method: 'cnpg', repository: 'nas' },
       dump: { cluster: 'beside', method: 'pg_dumpall', repository: 'store' },
     },
-    kubernetes: {
-      workerPod: {
-        image: kubernetes.image('worker'),
-        env: [
-          { name: 'TEMPORAL_ADDRESS', value: temporal },
-          key('STORE_ID', 'ACCESS_KEY_ID'),
-          key('STORE_SECRET', 'ACCESS_SECRET_KEY'),
-        ],
-      },
-    },
+    kubernetes: { workerPod },
   });
   await world.holdfast('repositories', 'init', 'store');
   await world.startWorker({ environment: { KUBECONFIG: kubernetes.kubeconfigFile } });

@@ -8,6 +8,7 @@ import type { BackupResult } from '../../../src/workflows/backup.ts';
 import { backUp, failureOf, start } from '../runs.ts';
 import { ask, plainPostgres } from './plain-postgres.ts';
 import { serveToPods, type ServedToPods } from './serve-to-pods.ts';
+import { storeForPods, storeKeys } from './store-for-pods.ts';
 
 const kubernetes = openKubernetes();
 const password = "it's no secret";
@@ -32,8 +33,7 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
       startWorld(),
       kubernetes.s3.makeBucket('in-pod'),
     ]);
-    const { endpoint, region, accessKeyId, secretAccessKey } = kubernetes.s3;
-    front = await serveToPods(world.temporal.address, endpoint);
+    front = await serveToPods(world.temporal.address, kubernetes.s3.endpoint);
     const [, service, set] = plainPostgres(kubernetes, 'infra', { layout: 'docker', major: 17, password });
     await namespace.apply([
       {
@@ -45,12 +45,7 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
       },
       headless(service),
       set ?? {},
-      {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        metadata: { name: 's3' },
-        stringData: { id: accessKeyId, secret: secretAccessKey },
-      },
+      storeKeys(kubernetes),
       {
         apiVersion: 'postgresql.cnpg.io/v1',
         kind: 'Cluster',
@@ -74,20 +69,14 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
     await infra("CREATE DATABASE app TEMPLATE template0 LOCALE 'C'", 'postgres');
     await Promise.all([infra(fill), namespace.psql({ pod: 'shop-1', database: 'app', sql: fill })]);
     await lockOut();
-    world.useKeys('store', { accessKeyId, secretAccessKey });
-    const key = (name: string, part: string) => ({ name, valueFrom: { secretKeyRef: { name: 's3', key: part } } });
+    const { store, workerPod } = storeForPods(kubernetes, world, { bucket: bucket.name, temporal: front });
     const statefulset = { namespace: namespace.name, name: 'infra', secret: 'infra' };
     const cnpg = { namespace: namespace.name, name: 'shop' };
     const policy = { method: 'pg_dumpall', repository: 'store' };
     await world.configure({
       repositories: {
         nas: { directory: world.repository },
-        store: {
-          s3: {
-            ...{ bucket: bucket.name, endpoint, region },
-            credentials: { accessKeyId: { env: 'STORE_ID' }, secretAccessKey: { env: 'STORE_SECRET' } },
-          },
-        },
+        store,
       },
       clusters: {
         spare: {
@@ -108,16 +97,7 @@ describe('a dump by a pod beside a database that no worker reaches', () => {
         'infra-far': { ...policy, cluster: 'infra-far' },
         'shop-far': { ...policy, cluster: 'shop-far' },
       },
-      kubernetes: {
-        workerPod: {
-          image: kubernetes.image('worker'),
-          env: [
-            { name: 'TEMPORAL_ADDRESS', value: front.address },
-            key('STORE_ID', 'id'),
-            key('STORE_SECRET', 'secret'),
-          ],
-        },
-      },
+      kubernetes: { workerPod },
     });
     expect(await world.holdfast('repositories', 'init', 'store')).toMatchObject({ code: 0 });
     await world.startWorker({ environment: { KUBECONFIG: kubernetes.kubeconfigFile, SPARE: spare.password } });

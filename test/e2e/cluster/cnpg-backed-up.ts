@@ -5,14 +5,6 @@ type Kubernetes = ReturnType<typeof openKubernetes>;
 
 export const clusterKind = { apiVersion: 'postgresql.cnpg.io/v1', kind: 'Cluster' } as const;
 
-/** The Secret of the store's keys. */
-export const storeKeys = ({ s3 }: Kubernetes) => ({
-  apiVersion: 'v1',
-  kind: 'Secret',
-  metadata: { name: 's3' },
-  stringData: { ACCESS_KEY_ID: s3.accessKeyId, ACCESS_SECRET_KEY: s3.secretAccessKey },
-});
-
 /** A store's section, as a Cluster and an ObjectStore have it. */
 export const barmanSection = ({ s3 }: Kubernetes, bucket: string) => ({
   destinationPath: `s3://${bucket}/`,

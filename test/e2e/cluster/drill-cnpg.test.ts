@@ -8,8 +8,9 @@ import { startWorld, type World } from '../../../parts/world.ts';
 import type { DrillEvidence } from '../../../src/domain/evidence.ts';
 import type { DrillResult } from '../../../src/workflows/drill.ts';
 import { failureOf, start } from '../runs.ts';
-import { archived, barmanSection, clusterKind, clusterSpec, storeKeys } from './cnpg-backed-up.ts';
+import { archived, barmanSection, clusterKind, clusterSpec } from './cnpg-backed-up.ts';
 import { accountKubeconfig } from './kubeconfigs.ts';
+import { storeKeys } from './store-for-pods.ts';
 
 const kubernetes = openKubernetes();
 const account = 'holdfast';

@@ -4,7 +4,8 @@ import { startWorld, type World } from '../../../parts/world.ts';
 import type { CnpgRecoveryPlan } from '../../../src/domain/cnpg-recovery-facts.ts';
 import type { RecoverClusterResult } from '../../../src/workflows/recover-cluster.ts';
 import { start, untilFollowUp } from '../runs.ts';
-import { barmanSection, clusterKind, clusterSpec, rowsAroundAMoment, storeKeys } from './cnpg-backed-up.ts';
+import { barmanSection, clusterKind, clusterSpec, rowsAroundAMoment } from './cnpg-backed-up.ts';
+import { storeKeys } from './store-for-pods.ts';
 
 const kubernetes = openKubernetes();
 const plugin = 'barman-cloud.cloudnative-pg.io';

@@ -6,8 +6,9 @@ import type { CnpgRecoveryPlan } from '../../../src/domain/cnpg-recovery-facts.t
 import type { RecoverClusterResult } from '../../../src/workflows/recover-cluster.ts';
 import { until } from '../recovering.ts';
 import { failureOf, start, untilFollowUp, untilProgress } from '../runs.ts';
-import { archived, barmanSection, clusterKind, clusterSpec, rowsAroundAMoment, storeKeys } from './cnpg-backed-up.ts';
+import { archived, barmanSection, clusterKind, clusterSpec, rowsAroundAMoment } from './cnpg-backed-up.ts';
 import { evict } from './evict.ts';
+import { storeKeys } from './store-for-pods.ts';
 
 const kubernetes = openKubernetes();
 const decision = { by: 'alice', reason: 'looked at it' };

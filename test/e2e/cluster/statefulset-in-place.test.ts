@@ -10,6 +10,7 @@ import { evict } from './evict.ts';
 import { plainPostgres, type PlainPostgres } from './plain-postgres.ts';
 import { serveToPods, type ServedToPods } from './serve-to-pods.ts';
 import { makeSizedVolume, type SizedVolume } from './sized-volume.ts';
+import { storeForPods, storeKeys } from './store-for-pods.ts';
 
 const kubernetes = openKubernetes();
 const password = "it's no secret";
@@ -39,18 +40,12 @@ describe.each<[layout: PlainPostgres['layout'], uid: number]>([
       startWorld(),
       kubernetes.s3.makeBucket('in-place'),
     ]);
-    const { endpoint, region, accessKeyId, secretAccessKey } = kubernetes.s3;
-    front = await serveToPods(world.temporal.address, endpoint);
+    front = await serveToPods(world.temporal.address, kubernetes.s3.endpoint);
     if (layout === 'docker')
       volume = await makeSizedVolume(kubernetes, namespace, { claim: 'data-postgres-0', size: '1Gi' });
     await namespace.apply([
       ...plainPostgres(kubernetes, 'postgres', { layout, major: 17, password }),
-      {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        metadata: { name: 's3' },
-        stringData: { id: accessKeyId, secret: secretAccessKey },
-      },
+      storeKeys(kubernetes),
     ]);
     await untilServing();
     if (layout === 'docker') {
@@ -58,18 +53,13 @@ describe.each<[layout: PlainPostgres['layout'], uid: number]>([
       await namespace.exec({ pod: 'postgres-0', container: 'postgresql', command });
       await server.psql('postgres', 'SELECT pg_reload_conf()');
     }
-    world.useKeys('store', { accessKeyId, secretAccessKey });
-    const key = (name: string, part: string) => ({ name, valueFrom: { secretKeyRef: { name: 's3', key: part } } });
+    const armed = { configMapKeyRef: { ...failpoints, key: 'armed', optional: true } };
+    const { store, workerPod } = storeForPods(kubernetes, world, {
+      ...{ bucket: bucket.name, temporal: front },
+      env: [{ name: 'HOLDFAST_FAILPOINTS', valueFrom: armed }],
+    });
     await world.configure({
-      repositories: {
-        nas: { directory: world.repository },
-        store: {
-          s3: {
-            ...{ bucket: bucket.name, endpoint, region },
-            credentials: { accessKeyId: { env: 'STORE_ID' }, secretAccessKey: { env: 'STORE_SECRET' } },
-          },
-        },
-      },
+      repositories: { nas: { directory: world.repository }, store },
       clusters: {
         main: {
           statefulset: { namespace: namespace.name, name: 'postgres', secret: 'postgres', inPlace: {} },
@@ -77,20 +67,7 @@ describe.each<[layout: PlainPostgres['layout'], uid: number]>([
         },
       },
       policies: { base: { cluster: 'main', method: 'base', repository: 'store', window: '7d' } },
-      kubernetes: {
-        workerPod: {
-          image: kubernetes.image('worker'),
-          env: [
-            { name: 'TEMPORAL_ADDRESS', value: front.address },
-            key('STORE_ID', 'id'),
-            key('STORE_SECRET', 'secret'),
-            {
-              name: 'HOLDFAST_FAILPOINTS',
-              valueFrom: { configMapKeyRef: { ...failpoints, key: 'armed', optional: true } },
-            },
-          ],
-        },
-      },
+      kubernetes: { workerPod },
     });
     expect(await world.holdfast('repositories', 'init', 'store')).toMatchObject({ code: 0 });
     await world.startWorker({ environment: { KUBECONFIG: kubernetes.kubeconfigFile } });
