@@ -108,7 +108,11 @@ async function copy(
     label: `holdfast ${order.id}`,
     checkpoint: spec.checkpoint,
     wal: spec.withWal,
-    compression: { by: 'server', otherwise: deps.compressors.zstd ?? deps.compressors.gzip } as const,
+    compression: {
+      by: 'server',
+      workers: spec.compressionWorkers,
+      otherwise: deps.compressors.zstd ?? deps.compressors.gzip,
+    } as const,
     expectedSystemIdentifier: systemIdentifier,
     open: async (name: string, { expectedBytes }: { readonly expectedBytes: number }) => {
       await deps.failpoint(`take:${name}`);

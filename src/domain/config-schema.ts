@@ -406,6 +406,13 @@ const policySchema = z.strictObject({
     .enum(['fast', 'spread'])
     .optional()
     .describe('for method base: fast (default) begins at once; spread spares the disks and waits for minutes'),
+  compressionWorkers: z
+    .number()
+    .int()
+    .min(0)
+    .max(32)
+    .optional()
+    .describe('for method base: threads that the server compresses with (default 2); 0: none but the one that reads'),
   standby: z
     .strictObject({ host: serverSchema.shape.host, port: serverSchema.shape.port })
     .optional()

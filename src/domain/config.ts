@@ -191,7 +191,7 @@ function membersThatDontFit(at: string, policy: PolicyConfig, cluster: ClusterCo
     if (wal !== undefined && policy.repository !== undefined && policy.repository !== wal)
       find('repository', `must be ${wal}, where the cluster's WAL goes: a recovery needs both`);
   } else {
-    for (const member of ['fullEvery', 'checkpoint', 'standby'] as const)
+    for (const member of ['fullEvery', 'checkpoint', 'compressionWorkers', 'standby'] as const)
       if (policy[member] !== undefined) find(member, `is for method base, not for ${method}`);
   }
   if (policy.repository === undefined) find('repository', `is required for method ${method}`);

@@ -30,6 +30,8 @@ export interface BaseSpec {
   /** One backup in so many is full; 1: every one. */
   readonly fullEvery: number;
   readonly checkpoint: 'fast' | 'spread';
+  /** Threads of the server's zstd; 0: it compresses where it reads. */
+  readonly compressionWorkers: number;
   /** The backup holds the WAL that makes it consistent, because no archive does. */
   readonly withWal: boolean;
   /** What every policy of the cluster with base backups keeps, by name: they share its WAL. null: everything. */
@@ -86,6 +88,7 @@ export function baseSpec(config: Config, name: string): BaseSpec {
     prefix: policyPrefix(name, policy),
     fullEvery: policy.fullEvery ?? 1,
     checkpoint: policy.checkpoint ?? ('fast' as const),
+    compressionWorkers: policy.compressionWorkers ?? 2,
     withWal: config.clusters[policy.cluster]?.wal === undefined,
     keeps: keepsOf(config, policy.cluster),
   });
