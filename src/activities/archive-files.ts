@@ -53,7 +53,7 @@ export async function localArchive(
   const isFolder = part.format === 'directory';
   if (path !== undefined && part.compression === 'none' && part.format !== 'directory-tar') {
     for (const object of isFolder ? objects : objects.filter(({ key }) => key === part.object))
-      await verify(repository.read(object.key, undefined, signal), named(object));
+      await verify(repository.read(object.key, undefined, signal, { lent: true }), named(object));
     return { path: isFolder ? dirname(path) : path, release: () => Promise.resolve() };
   }
   const scratch = await makeScratch(reading.scratch, reading.owner);

@@ -142,7 +142,7 @@ async function isPublished(
 ): Promise<boolean> {
   if ((await repository.size(key)) !== bytes) return false;
   try {
-    await verify(repository.read(key, undefined, signal), { name: key, bytes, sha256 });
+    await verify(repository.read(key, undefined, signal, { lent: true }), { name: key, bytes, sha256 });
     return true;
   } catch (error) {
     if (error instanceof HoldfastError && error.type === 'ObjectDamaged') return false;

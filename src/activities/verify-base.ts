@@ -59,8 +59,8 @@ export async function verifyStoredBase(
     const stored = new Meter((read) => onProgress?.(before + read, total));
     const compression = compressionOf.get(key) ?? 'none';
     try {
-      const body = metered(repository.read(key, undefined, signal), stored);
-      const plain = compression === 'lz4' ? body : unpackedFrom(body, compression, compressors, signal);
+      const body = metered(repository.read(key, undefined, signal, { lent: true }), stored);
+      const plain = compression === 'lz4' ? body : unpackedFrom(body, compression, compressors, signal, { lent: true });
       const unpacked = new Meter();
       for await (const chunk of plain) unpacked.update(chunk);
       parts.push({ length: unpacked.bytes, sha256: unpacked.digest() });

@@ -119,14 +119,17 @@ async function readPart(
   onChunk: (chunk: Uint8Array) => void,
 ): Promise<FoundPart> {
   const stored = createHash('sha256');
-  const body = observed(repository.read(part.object, { offset: part.offset, length: part.length }, signal), (chunk) => {
-    stored.update(chunk);
-    onChunk(chunk);
-  });
+  const body = observed(
+    repository.read(part.object, { offset: part.offset, length: part.length }, signal, { lent: true }),
+    (chunk) => {
+      stored.update(chunk);
+      onChunk(chunk);
+    },
+  );
   const plain =
     part.compression === 'gzip' && part.length <= smallBytes
       ? unpackedSmall(body)
-      : unpackedFrom(body, part.compression, compressors, signal);
+      : unpackedFrom(body, part.compression, compressors, signal, { lent: true });
   const digest = createHash('sha256');
   let length = 0;
   let tail = Buffer.alloc(0);

@@ -13,6 +13,7 @@ import { checkKey, checkOwner, checkPrefix, makeStagedName, parseStagedName, spl
 import { otherRepository, readMarker } from './marker.ts';
 import type {
   ByteRange,
+  ReadOptions,
   ListedObject,
   ListedStaged,
   Repository,
@@ -164,10 +165,15 @@ class DirectoryRepository implements Repository {
     });
   }
 
-  async *read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *read(
+    key: string,
+    range: ByteRange | undefined,
+    signal: AbortSignal,
+    options: ReadOptions = {},
+  ): AsyncGenerator<Uint8Array> {
     checkKey(key);
     await this.#look(splitKey(key).folder);
-    const found = yield* readObject(this.#at(key), range, signal);
+    const found = yield* readObject(this.#at(key), range, { signal, ...options });
     if (found) return;
     await this.#mounted();
     throw new HoldfastError(

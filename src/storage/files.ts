@@ -4,13 +4,14 @@ import { type FileHandle, lstat, mkdir, open, realpath } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path';
 import { HoldfastError } from '../domain/errors.ts';
 import { errnoName, unlessMissing } from './errno.ts';
-import type { Watch } from './repository.ts';
+import type { ReadOptions, Watch } from './repository.ts';
 
 /** Dumps hold password verifiers: nobody but the worker's user reads them. */
 export const fileMode = 0o600;
 const directoryMode = 0o700;
 
 const chunkBytes = 262_144;
+const lentBytes = 1_048_576;
 const digestBytes = 1_048_576;
 
 /** Makes what was created, renamed or removed in a directory last. */
@@ -86,21 +87,40 @@ export async function openObject(path: string): Promise<FileHandle | undefined> 
   }
 }
 
-/** Bytes [offset, end) of an open file; fewer if it ends earlier. Every chunk is the caller's own. */
+/**
+ * Bytes [offset, end) of an open file; fewer if it ends earlier. The next chunk is read while the caller has one; who
+ * borrows them gets larger ones, in two buffers that are used in turn.
+ */
 export async function* readChunks(
   handle: FileHandle,
   offset: number,
   end: number,
-  signal?: AbortSignal,
+  { signal, lent = false }: ReadOptions & { readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<Uint8Array, void> {
+  const most = Math.min(lent ? lentBytes : chunkBytes, end - offset);
+  const pair = lent ? [Buffer.allocUnsafeSlow(most), Buffer.allocUnsafeSlow(most)] : [];
+  let turn = 0;
+  const begin = (position: number) => {
+    const length = Math.min(most, end - position);
+    turn = 1 - turn;
+    const reading = handle.read(pair[turn] ?? Buffer.allocUnsafeSlow(length), 0, length, position);
+    // It fails where it is awaited.
+    reading.catch(() => undefined);
+    return reading;
+  };
   let position = offset;
-  while (position < end) {
-    signal?.throwIfAborted();
-    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - position));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+  let reading = position < end ? begin(position) : undefined;
+  try {
+    while (reading !== undefined) {
+      signal?.throwIfAborted();
+      const { bytesRead, buffer } = await reading;
+      position += bytesRead;
+      reading = bytesRead > 0 && position < end ? begin(position) : undefined;
+      if (bytesRead > 0) yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    // Whoever leaves closes the file.
+    await reading?.catch(() => undefined);
   }
 }
 

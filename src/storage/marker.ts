@@ -6,6 +6,7 @@ import { markerKey } from '../domain/ids.ts';
 import { isMissing, storeError } from './errno.ts';
 
 export const markerSchema = z.object({ format: z.literal(1), id: z.string().min(1), createdAt: z.iso.datetime() });
+const anyFormat = z.object({ format: z.number().int() });
 export type Marker = Readonly<z.infer<typeof markerSchema>>;
 
 /** The marker of a directory. Throws StoreNotMounted where there is none, ObjectDamaged where it can't be read. */
@@ -28,7 +29,7 @@ export function parseMarker(text: string, place: string): Marker {
   } catch {
     value = undefined;
   }
-  const format = z.object({ format: z.number().int() }).safeParse(value);
+  const format = anyFormat.safeParse(value);
   if (format.success && format.data.format > 1) {
     throw new HoldfastError(
       'NotBuiltYet',

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../domain/errors.ts';
 import { storeError } from './errno.ts';
 import { openObject, readChunks } from './files.ts';
-import type { ByteRange } from './repository.ts';
+import type { ByteRange, ReadOptions } from './repository.ts';
 
 export interface Place {
   readonly key: string;
@@ -24,9 +24,9 @@ export function damaged({ key, directory }: Place, what: string): HoldfastError 
 export async function* readObject(
   place: Place,
   range: ByteRange | undefined,
-  signal: AbortSignal,
+  options: ReadOptions & { readonly signal: AbortSignal },
 ): AsyncGenerator<Uint8Array, boolean> {
-  signal.throwIfAborted();
+  options.signal.throwIfAborted();
   try {
     const handle = await openObject(place.path);
     if (handle === undefined) return false;
@@ -36,7 +36,7 @@ export async function* readObject(
       const end = offset + length;
       if (end > size) throw damaged(place, `is only ${String(size)} bytes long, not ${String(end)}`);
       let bytes = 0;
-      for await (const chunk of readChunks(handle, offset, end, signal)) {
+      for await (const chunk of readChunks(handle, offset, end, options)) {
         bytes += chunk.length;
         yield chunk;
       }

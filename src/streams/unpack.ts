@@ -11,24 +11,31 @@ export function unpackedFrom(
   compression: Compressor['compression'] | 'none',
   compressors: Compressors,
   signal: AbortSignal,
+  { lent = false }: { readonly lent?: boolean } = {},
 ): AsyncIterable<Uint8Array> {
-  return compression === 'none' ? body : unpacked(body, compressorFor(compressors, compression), { signal });
+  return compression === 'none' ? body : unpacked(body, compressorFor(compressors, compression), { signal, lent });
+}
+
+export interface UnpackOptions {
+  readonly signal: AbortSignal;
+  readonly stallMs?: number;
+  /** A chunk is valid until the next one is asked for, which is far cheaper; else they are the caller's to keep. */
+  readonly lent?: boolean;
 }
 
 /**
- * What a compressed stream holds, unpacked by the compressor's library, else by its own tool; the chunks are the
- * caller's to keep. Ends only once all of it was right. Fails with the body's own error where that fails, else with
+ * What a compressed stream holds, unpacked by the compressor's library, else by its own tool. Ends only once all of it was right. Fails with the body's own error where that fails, else with
  * ToolFailed, which for a decompressor means damaged bytes. Leaving the iteration early lets go of everything.
  */
 export async function* unpacked(
   body: AsyncIterable<Uint8Array>,
   compressor: Pick<Compressor, 'name' | 'decompress' | 'library'>,
-  { signal, stallMs = usualStallMs }: { readonly signal: AbortSignal; readonly stallMs?: number },
+  { signal, stallMs = usualStallMs, lent = false }: UnpackOptions,
 ): AsyncGenerator<Uint8Array> {
   const leaving = new AbortController();
   const either = AbortSignal.any([signal, leaving.signal]);
   const stored = guarded(body, { signal: either, from: 'the repository', stallMs });
-  const pieces = compressor.library?.unpack(stored) ?? unpackedByTool(stored, compressor, either, stallMs);
+  const pieces = compressor.library?.unpack(stored, { lent }) ?? unpackedByTool(stored, compressor, either, stallMs);
   try {
     // By hand: leaving must first let go of a body that hangs.
     for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) yield next.value;

@@ -20,11 +20,13 @@ export interface ZstdLibrary {
    */
   frame<T>(bytes: Uint8Array, use: (frame: Uint8Array) => Promise<T>): Promise<T>;
   /**
-   * What one or more frames hold, in pieces of up to a megabyte that are the caller's; the next one is made while the
-   * caller is at work. Fails with the body's own error, else with ToolFailed: damaged, cut off, or no frame at all.
+   * What one or more frames hold, in pieces of up to a megabyte; the next one is made while the caller is at work.
+   * Fails with the body's own error, else with ToolFailed: damaged, cut off, or no frame at all.
    * @param body its chunks have to stay as they are only until the next one is asked for
+   * @param options lent: a piece is valid until the next one is asked for, so that two buffers do for all; else they are
+   *   the caller's, and Node's garbage collector has to run for every few of them
    */
-  unpack(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array>;
+  unpack(body: AsyncIterable<Uint8Array>, options?: { readonly lent?: boolean }): AsyncGenerator<Uint8Array>;
 }
 
 /** libzstd, if this machine has one that can be called; a process for each frame costs several times as much. */
@@ -88,10 +90,10 @@ function bind(library: Native): ZstdLibrary | undefined {
         free.push(bench);
       }
     },
-    async *unpack(body) {
+    async *unpack(body, { lent = false } = {}) {
       const reader = createReader();
       if (reader === null) throw new Error('libzstd: no memory for a context');
-      const pieces = unpackWith(reader, body);
+      const pieces = unpackWith(reader, body, lent ? inTurn() : newPiece);
       let making = pieces.next();
       try {
         for (let made = await making; made.done !== true; made = await making) {
@@ -109,8 +111,12 @@ function bind(library: Native): ZstdLibrary | undefined {
     },
   };
 
-  async function* unpackWith(reader: unknown, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    let piece = Buffer.allocUnsafeSlow(pieceBytes);
+  async function* unpackWith(
+    reader: unknown,
+    body: AsyncIterable<Uint8Array>,
+    nextPiece: () => Buffer,
+  ): AsyncGenerator<Uint8Array> {
+    let piece = nextPiece();
     const pieceAt = new BigUint64Array(1);
     const chunkAt = new BigUint64Array(1);
     const isFull = () => Number(pieceAt[0]) === pieceBytes;
@@ -121,7 +127,7 @@ function bind(library: Native): ZstdLibrary | undefined {
       while (Number(chunkAt[0]) < chunk.length || (isFull() && missing > 0)) {
         if (isFull()) {
           yield piece;
-          piece = Buffer.allocUnsafeSlow(pieceBytes);
+          piece = nextPiece();
           pieceAt[0] = 0n;
         }
         const code = await onThread(decompress, reader, piece, pieceBytes, pieceAt, chunk, chunk.length, chunkAt);
@@ -140,6 +146,17 @@ function bind(library: Native): ZstdLibrary | undefined {
     checked(setParameter(context, parameters.checksum, 1));
     return { context, memory: Buffer.alloc(0) };
   }
+}
+
+const newPiece = () => Buffer.allocUnsafeSlow(pieceBytes);
+
+/** Of two the one that has rested: while the caller has one, the other one is filled. */
+function inTurn(): () => Buffer {
+  let [next, other] = [newPiece(), newPiece()];
+  return () => {
+    [next, other] = [other, next];
+    return other;
+  };
 }
 
 /** Calls a function of the library beside the event loop. What it is given must stay as it is meanwhile. */

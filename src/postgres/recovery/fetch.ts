@@ -22,7 +22,7 @@ import { unpackArchive } from './unpack-archive.ts';
 
 /** What of a repository is needed here. */
 export interface BaseSource {
-  read(key: string, range: undefined, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  read(key: string, range: undefined, signal: AbortSignal, options: { readonly lent: true }): AsyncIterable<Uint8Array>;
 }
 
 export interface FetchInput {
@@ -297,11 +297,10 @@ class Fetching {
       let bytes = 0;
       for await (const chunk of this.#open(manifest.backupManifest, signal)) {
         bytes += chunk.length;
-        await target.push(Buffer.from(chunk));
+        await target.write(chunk);
       }
-      const handle = await target.finish();
-      await handle.truncate(bytes);
-      await handle.sync();
+      await target.handle.truncate(bytes);
+      await target.handle.sync();
     } finally {
       await target.abandon();
     }
@@ -319,12 +318,16 @@ class Fetching {
     await syncDirectory(join(directory, 'global'));
   }
 
+  /** Its chunks are valid until the next one is asked for. */
   #open(object: BaseArchive | BaseManifest['backupManifest'], signal: AbortSignal): AsyncIterable<Uint8Array> {
     const { key, bytes, sha256, compression } = object;
-    const stored = verified(this.#input.source.read(key, undefined, signal), { name: key, bytes, sha256 });
+    const stored = verified(this.#input.source.read(key, undefined, signal, { lent: true }), {
+      name: key,
+      bytes,
+      sha256,
+    });
     if (compression === 'lz4') return unpacked(stored, lz4(), { signal });
-    const plain = unpackedFrom(stored, compression, this.#input.compressors, signal);
-    return compression === 'none' ? copied(plain) : plain;
+    return unpackedFrom(stored, compression, this.#input.compressors, signal, { lent: true });
   }
 
   async #advance(change: Partial<Pick<FetchJournal, 'archives' | 'step'>>): Promise<void> {
@@ -334,11 +337,6 @@ class Fetching {
 }
 
 const nameOf = (manifest: BaseManifest, key: string) => `${manifest.id}/${key}`;
-
-/** The source may use its buffers again; ours are kept until they are written. */
-async function* copied(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) yield Buffer.from(chunk);
-}
 
 function lz4(): { readonly name: string; readonly decompress: { readonly file: string; readonly args: string[] } } {
   const file = findTool('lz4');

@@ -2,26 +2,21 @@ import { closeSync, constants, fchownSync, openSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { RunAs } from '../instance/run-as.ts';
 
-/** How much of a file is gathered before it is written. */
-const batchBytes = 1_048_576;
-
 const create = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const again = constants.O_RDWR | constants.O_NOFOLLOW;
 
 /**
- * Writes one file, in batches, the next one gathered while one is written. What an earlier attempt wrote of it is read
- * and compared: what is right stays, what isn't is written over.
+ * Writes one file, piece after piece, each where the one before ended. What an earlier attempt wrote of it is read and
+ * compared: what is right stays, what isn't is written over.
  */
 export class FileWriter {
-  readonly #handle: FileHandle;
+  /** Once everything is written it is the caller's, to sync and close. */
+  readonly handle: FileHandle;
   readonly #isOld: boolean;
-  #batch: Uint8Array[] = [];
-  #batchBytes = 0;
   #at = 0;
-  #flying: Promise<void> = Promise.resolve();
 
   constructor(handle: FileHandle, isOld: boolean) {
-    this.#handle = handle;
+    this.handle = handle;
     this.#isOld = isOld;
   }
 
@@ -41,52 +36,25 @@ export class FileWriter {
     }
   }
 
-  /** Keeps the chunk until it is written. Resolves at once as long as little waits to be written. */
-  push(chunk: Uint8Array): Promise<void> | undefined {
-    this.#batch.push(chunk);
-    this.#batchBytes += chunk.length;
-    return this.#batchBytes >= batchBytes ? this.#flush() : undefined;
-  }
-
-  /** Everything is written, though not lasting: the handle is the caller's to sync and close. */
-  async finish(): Promise<FileHandle> {
-    await this.#flush();
-    await this.#flying;
-    return this.#handle;
+  /** Resolves once the piece is written, though not lasting. */
+  async write(piece: Uint8Array): Promise<void> {
+    const at = this.#at;
+    this.#at += piece.length;
+    if (this.#isOld && (await this.#holds(piece, at))) return;
+    // A disk that is nearly full takes a part, and says why on the next try.
+    for (let done = 0; done < piece.length;)
+      done += (await this.handle.write(piece, done, piece.length - done, at + done)).bytesWritten;
   }
 
   /** Lets go of it after a failure. Never fails itself. */
   async abandon(): Promise<void> {
-    await this.#flying.catch(() => undefined);
-    await this.#handle.close().catch(() => undefined);
+    await this.handle.close().catch(() => undefined);
   }
 
-  async #flush(): Promise<void> {
-    await this.#flying;
-    if (this.#batchBytes === 0) return;
-    const [batch, bytes, at] = [this.#batch, this.#batchBytes, this.#at];
-    this.#batch = [];
-    this.#batchBytes = 0;
-    this.#at += bytes;
-    this.#flying = this.#write(batch, bytes, at);
-    this.#flying.catch(() => undefined);
-  }
-
-  async #write(batch: readonly Uint8Array[], bytes: number, at: number): Promise<void> {
-    if (this.#isOld) {
-      const wanted = Buffer.concat(batch, bytes);
-      const there = Buffer.allocUnsafe(bytes);
-      const { bytesRead } = await this.#handle.read(there, 0, bytes, at);
-      if (bytesRead === bytes && wanted.equals(there)) return;
-    }
-    const { bytesWritten } = await this.#handle.writev(batch as Uint8Array[], at);
-    if (bytesWritten === bytes) return;
-    // A disk that is nearly full takes a part, and says why on the next try.
-    const rest = Buffer.concat(batch, bytes).subarray(bytesWritten);
-    for (let done = 0; done < rest.length;) {
-      const more = await this.#handle.write(rest, done, rest.length - done, at + bytesWritten + done);
-      done += more.bytesWritten;
-    }
+  async #holds(piece: Uint8Array, at: number): Promise<boolean> {
+    const there = Buffer.allocUnsafe(piece.length);
+    const { bytesRead } = await this.handle.read(there, 0, piece.length, at);
+    return bytesRead === piece.length && there.equals(piece);
   }
 }
 

@@ -22,13 +22,14 @@ export interface UnpackInto {
   readonly signal: AbortSignal;
 }
 
-/** Files up to this size are gathered and written in one go. */
+/** Files up to this size are gathered, in memory that is used again, and written in one go. */
 const smallBytes = 262_144;
 
 /**
  * Unpacks one archive of a base backup while it comes in: directories and files with the modes that PostgreSQL gives
  * them (nothing for others, no writing for the group), nothing outside the directory, nothing through a link. What an
- * earlier attempt left whole isn't written again.
+ * earlier attempt left whole isn't written again. The body's chunks have to stay as they are until the next one is
+ * asked for.
  *
  * When it resolves everything is written, but lasts only once the queue is drained and the tree is synced. Fails with
  * DumpRefused (an entry that no server writes), ObjectDamaged (no tar, or one that is cut off), StoreFull,
@@ -54,7 +55,6 @@ interface OpenFile {
   readonly path: string;
   /** Undefined: gathered, and written at its end. */
   readonly writer: FileWriter | undefined;
-  readonly gathered: Uint8Array[];
   left: number;
 }
 
@@ -64,6 +64,8 @@ class Unpacking {
   readonly #folders = new Set<string>(['']);
   readonly #header = Buffer.alloc(tarBlock);
   #headerBytes = 0;
+  /** What of a small file has come. */
+  readonly #small = Buffer.allocUnsafeSlow(smallBytes);
   #file: OpenFile | undefined;
   /** Zeros that fill a file's last block. */
   #padding = 0;
@@ -81,11 +83,11 @@ class Unpacking {
       if (this.#file !== undefined) {
         const length = Math.min(room, this.#file.left);
         const piece = chunk.subarray(at, at + length);
+        const { writer, path, entry, left } = this.#file;
+        if (writer !== undefined) await writer.write(piece);
+        else if (path !== '') this.#small.set(piece, entry.bytes - left);
         this.#file.left -= length;
         at += length;
-        const wait = this.#file.writer?.push(piece);
-        if (this.#file.writer === undefined && this.#file.path !== '') this.#file.gathered.push(piece);
-        if (wait !== undefined) await wait;
         if (this.#file.left === 0) await this.#endFile(this.#file);
       } else if (this.#padding > 0) {
         const length = Math.min(room, this.#padding);
@@ -136,16 +138,16 @@ class Unpacking {
     const isSmall = entry.bytes <= smallBytes;
     const writer =
       isSmall || name === null ? undefined : await FileWriter.open(path, entry.bytes, fileMode(entry.mode), owner);
-    const file = { entry, path: name === null ? '' : path, writer, gathered: [], left: entry.bytes };
+    const file = { entry, path: name === null ? '' : path, writer, left: entry.bytes };
     this.#file = file;
     if (entry.bytes === 0) await this.#endFile(file);
   }
 
   async #endFile(file: OpenFile): Promise<void> {
     const { owner, syncs, rewrite } = this.#into;
-    if (file.writer !== undefined) await syncs.add(await file.writer.finish());
+    if (file.writer !== undefined) await syncs.add(file.writer.handle);
     else if (file.path !== '') {
-      const content = Buffer.concat(file.gathered);
+      const content = this.#small.subarray(0, file.entry.bytes);
       const change = rewrite?.(file.entry.name);
       const bytes = change === undefined ? content : Buffer.from(change(content.toString('utf8')), 'utf8');
       writeSmallFile(file.path, bytes, fileMode(file.entry.mode), owner);
