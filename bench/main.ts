@@ -1,5 +1,6 @@
 /**
- * Holdfast beside what people use today, in one run, as ratios: the machine's own speed and noise hit both sides.
+ * Holdfast beside what people use today, in one run, as ratios: the machine's own speed and noise hit both sides. `npm run
+ * bench` starts it with Node's settings of a worker (src/cli/main.ts).
  *
  * --json FILE   writes one row per figure; the exit code says whether every goal is met
  * --only TEXT   only groups in whose name a word begins with the text
