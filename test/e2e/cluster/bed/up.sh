@@ -105,7 +105,7 @@ for archive in "$IMAGES"/*.index.json; do
     oci-layout "$name.index.json" --files-from="$IMAGES/$name.blobs" | ctr images import - >/dev/null
   cp "$archive" "$imported"
 done
-ctr images ls --quiet | grep --quiet . || fail containerd "no image was imported"
+[ -n "$(ctr images ls --quiet)" ] || fail containerd "no image was imported"
 
 # --- the node --------------------------------------------------------------------------------------------------------
 for controller in $(controllers); do mkdir -p "$controller/$BED"; done
