@@ -1,101 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { execFile } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import type { PostgresServer } from '../../parts/postgres-server.ts';
-import { serverUser } from '../../parts/server-user.ts';
-import type { World } from '../../parts/world.ts';
 import type { RecoveryPlan } from '../../src/domain/recovery-plan.ts';
 import type { RecoverResult } from '../../src/workflows/recover-run.ts';
-import { clusterAt } from './ledger.ts';
+import { planOf, startInPlace, words, type InPlace } from './in-place-cluster.ts';
 import { expectClean } from './oracle.ts';
-import {
-  copyOf,
-  leftOfRecoveries,
-  note,
-  recover,
-  recoverTo,
-  startArchive,
-  startArchiving,
-  stopArchiving,
-  untilArchived,
-  type Moment,
-} from './recovering.ts';
-import { backUp, failureOf, untilDecision, untilProgress } from './runs.ts';
-
-const run = promisify(execFile);
+import { leftOfRecoveries, note, recover, recoverTo, untilArchived } from './recovering.ts';
+import { backUp, failureOf, untilDecision } from './runs.ts';
 
 describe('a recovery in the place of a cluster', () => {
-  let world: World;
-  let server: PostgresServer;
-  let first: Moment;
-
-  const owner = serverUser();
-  const pgCtl = (...args: readonly string[]): [string, ...string[]] => {
-    const own = [join(server.serverBinDir, 'pg_ctl'), '-D', server.dataDir, '-w', '-t', '300', ...args];
-    return owner === undefined
-      ? (own as [string, ...string[]])
-      : ['setpriv', `--reuid=${owner.name}`, `--regid=${owner.name}`, '--init-groups', '--', ...own];
-  };
+  let cluster: InPlace;
 
   beforeAll(async () => {
-    ({ world, server } = await startArchiving({ major: 15 }));
-    await world.configure({
-      clusters: {
-        main: {
-          ...clusterAt(server, 'main'),
-          wal: { repository: 'nas', maxAge: '1h' },
-          instance: {
-            dataDirectory: server.dataDir,
-            stop: pgCtl('-m', 'fast', 'stop'),
-            start: pgCtl('-l', join(dirname(server.dataDir), 'service.log'), 'start'),
-          },
-        },
-      },
-      policies: { base: { cluster: 'main', method: 'base', repository: 'nas', window: '7d' } },
-    });
-    await world.startWorker();
-    await startArchive(world);
-    await backUp(world, 'base');
-    first = await note(server, 'first');
-    await note(server, 'second');
-    await untilArchived(world, server);
+    cluster = await startInPlace();
   });
-  afterAll(async () => {
-    // By now it is pg_ctl's, not this process's.
-    const [file, ...args] = pgCtl('-m', 'immediate', 'stop');
-    await run(file, args, { cwd: '/' }).catch(() => undefined);
-    await stopArchiving({ world });
-  });
-
-  const notes = () => server.psql('postgres', "SELECT string_agg(text, ',') FROM notes");
-  const startedAt = () => server.psql('postgres', 'SELECT pg_postmaster_start_time()');
-  const asides = async () =>
-    (await readdir(dirname(server.dataDir))).filter((name) => name.startsWith(`${basename(server.dataDir)}.`));
-  const words = { by: 'alice', reason: 'a bad day' };
-  const planOf = (digest: string | null | undefined) => ({ ...words, plan: (digest ?? '').slice(0, 12) });
-
-  /** Approved, and paused at the target. */
-  async function recovered() {
-    const handle = await recover(world, { lsn: first.lsn }, { inPlace: true });
-    const { planDigest } = await untilDecision<RecoveryPlan>(handle);
-    await handle.signal('approve', planOf(planDigest));
-    return copyOf(world, handle);
-  }
-
-  async function promoted() {
-    const copy = await recovered();
-    expect(await copy.notes()).toBe('first');
-    await copy.handle.signal('promote', words);
-    await untilProgress<RecoveryPlan>(
-      copy.handle,
-      ({ waitingFor, followUps }) => waitingFor === 'follow-up' && followUps.includes('undo'),
-    );
-    return copy;
-  }
+  afterAll(() => cluster.stop());
 
   test('stops nothing before it is approved, and nothing at all when it is rejected', async () => {
+    const { world, server, first, asides } = cluster;
+    const startedAt = () => server.psql('postgres', 'SELECT pg_postmaster_start_time()');
     const before = await startedAt();
     const handle = await recover(world, { lsn: first.lsn }, { inPlace: true });
     const { plan, planDigest } = await untilDecision<RecoveryPlan>(handle);
@@ -108,7 +29,8 @@ describe('a recovery in the place of a cluster', () => {
   });
 
   test('that is thrown away brings the old state back', async () => {
-    const copy = await recovered();
+    const { server, notes, asides } = cluster;
+    const copy = await cluster.recovered();
     expect(await copy.notes()).toBe('first');
     expect(await asides()).not.toEqual([]);
     expect(await copy.throwAway()).toMatchObject({ outcome: 'thrown away', directory: server.dataDir });
@@ -117,7 +39,8 @@ describe('a recovery in the place of a cluster', () => {
   });
 
   test('that is promoted and released is the cluster from then on, and is archived on', async () => {
-    const copy = await promoted();
+    const { world, server, notes, asides } = cluster;
+    const copy = await cluster.promoted();
     await note(server, 'new');
     expect(await notes()).toBe('first,new');
     await copy.handle.signal('release', words);
@@ -130,7 +53,8 @@ describe('a recovery in the place of a cluster', () => {
   });
 
   test('that is promoted and undone brings the old state back, which is archived on', async () => {
-    const copy = await promoted();
+    const { world, server, notes, asides } = cluster;
+    const copy = await cluster.promoted();
     expect(await notes()).toBe('first');
     // It may wait for days: meanwhile backups of the cluster are taken.
     expect((await backUp(world, 'base')).status).toBe('complete');

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { RecoveryPlan } from '../../src/domain/recovery-plan.ts';
+import type { RecoverResult } from '../../src/workflows/recover-run.ts';
+import { planOf, startInPlace, words, type InPlace } from './in-place-cluster.ts';
+import { copyOf, leftOfRecoveries, recover } from './recovering.ts';
+import { untilDecision, untilProgress } from './runs.ts';
+
+describe('a worker that is killed in the middle of a recovery in place', () => {
+  let cluster: InPlace;
+
+  beforeAll(async () => {
+    cluster = await startInPlace();
+    // One of another site lives on: there is always somebody to answer for the runs.
+    await cluster.world.startWorker({ args: ['--site', 'elsewhere'] });
+    await cluster.worker.end();
+  });
+  afterAll(() => cluster.stop());
+
+  /** Workers of the cluster's site that die at these places, in this order; then one that lives until `during` is over. */
+  async function dying<T>(failpoints: readonly string[], during: () => Promise<T>): Promise<T> {
+    const working = during();
+    working.catch(() => undefined);
+    for (const failpoint of failpoints) {
+      const doomed = await cluster.world.startWorker({ failpoints: `${failpoint}=kill` });
+      await doomed.ended();
+    }
+    const rescuer = await cluster.world.startWorker();
+    try {
+      return await working;
+    } finally {
+      await rescuer.end();
+    }
+  }
+
+  test('while it stops the server and puts it aside, another goes on, and nothing of the old state is lost', async () => {
+    const { world, first, notes, asides } = cluster;
+    const places = ['in place:stop', 'in place:stopped', 'in place:aside'];
+    const copy = await dying(places, async () => {
+      const handle = await recover(world, { lsn: first.lsn }, { inPlace: true });
+      const { planDigest } = await untilDecision<RecoveryPlan>(handle);
+      await handle.signal('approve', planOf(planDigest));
+      return copyOf(world, handle);
+    });
+    expect(await copy.notes()).toBe('first');
+    expect(await asides()).not.toEqual([]);
+    const thrown = await dying(['in place:put back'], () => copy.throwAway());
+    expect(thrown).toMatchObject({ outcome: 'thrown away' });
+    expect(await notes()).toBe('first,second');
+    expect(await asides()).toEqual([]);
+  });
+
+  test('while it hands the copy over and removes the old state, another finishes that', async () => {
+    const { world, notes, asides } = cluster;
+    const copy = await dying([], () => cluster.recovered());
+    await dying(['in place:handed over'], async () => {
+      await copy.handle.signal('promote', words);
+      await untilProgress<RecoveryPlan>(
+        copy.handle,
+        ({ waitingFor, followUps }) => waitingFor === 'follow-up' && followUps.includes('release'),
+      );
+    });
+    expect(await notes()).toBe('first');
+    const result = await dying(['in place:release'], async () => {
+      await copy.handle.signal('release', words);
+      return (await copy.handle.result()) as RecoverResult;
+    });
+    expect(result.outcome).toBe('released');
+    expect(await asides()).toEqual([]);
+    expect(await leftOfRecoveries(world)).toEqual([]);
+    expect(await notes()).toBe('first');
+  });
+});
