@@ -1,7 +1,7 @@
 /** Real PostgreSQL servers of several major versions for the demo, the tests and the bench. */
 import { execFile, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { appendFile, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -200,13 +200,23 @@ async function untilItServes(server: ChildProcess, dataDir: string, logFile: str
   const deadline = Date.now() + START_TIMEOUT_MS;
   const stateFile = join(dataDir, 'postmaster.pid');
   for (;;) {
-    const lines = existsSync(stateFile) ? readFileSync(stateFile, 'utf8').split('\n') : [];
+    const lines = linesOf(stateFile);
     if (lines[0] === server.pid?.toString() && lines[7]?.trim() === 'ready') return;
     if (hasEnded(server) || Date.now() > deadline) {
       const said = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-5).join('\n');
       throw new Error(`postgresql in ${dataDir} did not start: ${said}`);
     }
     await sleep(10);
+  }
+}
+
+/** None where there is no such file: a server that starts removes the one that a killed one left. */
+function linesOf(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
   }
 }
 
@@ -255,8 +265,6 @@ function killQuietly(pid: number): void {
 
 /** A killed postmaster leaves its small System V segment behind; its file says which (line 7: key and id). */
 async function forgetSharedMemory(dataDir: string): Promise<void> {
-  const stateFile = join(dataDir, 'postmaster.pid');
-  if (!existsSync(stateFile)) return;
-  const id = readFileSync(stateFile, 'utf8').split('\n')[6]?.trim().split(/\s+/)[1];
+  const id = linesOf(join(dataDir, 'postmaster.pid'))[6]?.trim().split(/\s+/)[1];
   if (id !== undefined) await run('ipcrm', ['-m', id]).catch(() => undefined);
 }

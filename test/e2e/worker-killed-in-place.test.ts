@@ -17,14 +17,17 @@ describe('a worker that is killed in the middle of a recovery in place', () => {
   afterAll(() => cluster.stop());
 
   /** Workers of the cluster's site that die at these places, in this order; then one that lives until `during` is over. */
-  async function dying<T>(failpoints: readonly string[], during: () => Promise<T>): Promise<T> {
+  async function dying<T>([failpoint, ...later]: readonly string[], during: () => Promise<T>): Promise<T> {
+    const { world } = cluster;
+    const doomed = (at: string) => world.startWorker({ failpoints: `${at}=kill` });
+    // The first is there before there is anything to do: what is to do is done at once, and it dies of that. The next
+    // one has the time that it takes until Temporal misses the one before.
+    const first = failpoint === undefined ? undefined : await doomed(failpoint);
     const working = during();
     working.catch(() => undefined);
-    for (const failpoint of failpoints) {
-      const doomed = await cluster.world.startWorker({ failpoints: `${failpoint}=kill` });
-      await doomed.ended();
-    }
-    const rescuer = await cluster.world.startWorker();
+    await first?.ended();
+    for (const at of later) await (await doomed(at)).ended();
+    const rescuer = await world.startWorker();
     try {
       return await working;
     } finally {
