@@ -61,7 +61,8 @@ describe('a worker that is killed in the middle of a recovery', () => {
     );
 
   beforeAll(async () => {
-    ({ world, server } = await startArchiving({ major: 15 }));
+    // An archive takes two places, a base backup a third: five of each at once.
+    ({ world, server } = await startArchiving({ major: 15, settings: { max_wal_senders: '20' } }));
     const clusters = Object.fromEntries(
       rows.map(({ name }) => [name, { ...clusterAt(server, name), wal: { repository: 'nas', maxAge: '1h' } }]),
     );
