@@ -1,4 +1,3 @@
-import { connect } from '../connection.ts';
 import { Receiver } from './receiver.ts';
 import type { ReceiveInput, ReceiveResult } from './receiving.ts';
 
@@ -21,7 +20,7 @@ export type { ReceiveInput, ReceiveResult, WalGap } from './receiving.ts';
  * the archive has other bytes.
  */
 export async function receiveWal(input: ReceiveInput): Promise<ReceiveResult> {
-  const { signal, durationMs, server } = input;
+  const { signal, durationMs } = input;
   signal.throwIfAborted();
   /** Ends every connection at once. */
   const hard = new AbortController();
@@ -36,9 +35,7 @@ export async function receiveWal(input: ReceiveInput): Promise<ReceiveResult> {
   let timer: NodeJS.Timeout | undefined;
   let receiver: Receiver | undefined;
   try {
-    const applicationName = input.applicationName ?? 'holdfast archive';
-    const session = await connect(server, { applicationName, signal: hard.signal, asWalSender: true });
-    receiver = new Receiver(input, session, hard.signal);
+    receiver = await Receiver.open(input, hard.signal);
     await receiver.prepare();
     ending = end.now;
     if (signal.aborted) end.now();

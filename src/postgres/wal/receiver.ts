@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../../domain/errors.ts';
 import { formatLsn, segmentNumber, type Lsn } from '../../domain/wal.ts';
-import type { Session } from '../connection.ts';
+import { connect, type Session } from '../connection.ts';
 import { sqlState } from '../failures.ts';
 import { connectForReplication, type ReplicationSession } from '../replication/connection.ts';
 import { describeServer } from '../server.ts';
@@ -38,17 +38,33 @@ export class Receiver {
     this.#begin = resolve;
   });
 
-  /** @param hard ends every connection at once */
-  constructor(input: ReceiveInput, session: Session, hard: AbortSignal) {
+  constructor(
+    input: ReceiveInput,
+    { replication, session }: { readonly replication: ReplicationSession; readonly session: Session },
+    hard: AbortSignal,
+  ) {
     this.#input = input;
+    this.#replication = replication;
     this.#session = session;
     this.#hard = hard;
+  }
+
+  /** @param hard ends every connection at once */
+  static async open(input: ReceiveInput, hard: AbortSignal): Promise<Receiver> {
+    // This one first: where there is only one place for replication left, it is for the log.
+    const replication = await connectToStream(input, hard);
+    try {
+      return new Receiver(input, { replication, session: await connectToWatch(input, hard) }, hard);
+    } catch (error) {
+      await replication.close();
+      throw error;
+    }
   }
 
   /** Everything that can be refused is refused here. */
   async prepare(): Promise<void> {
     const { slot, server } = this.#input;
-    const replication = await this.#connect();
+    const replication = await this.#connected();
     const { systemIdentifier } = await replication.identify();
     this.#checkIdentity(systemIdentifier);
     this.#systemIdentifier = systemIdentifier;
@@ -76,7 +92,7 @@ export class Receiver {
     let forced: ResumePoint | undefined;
     let before: ResumePoint | undefined;
     for (;;) {
-      const replication = this.#replication ?? (await this.#connect());
+      const replication = await this.#connected();
       const identity = await replication.identify();
       this.#checkIdentity(identity.systemIdentifier);
       const past = await storePast(replication, this.#sink, identity, this.#hard);
@@ -122,13 +138,8 @@ export class Receiver {
     ]);
   }
 
-  async #connect(): Promise<ReplicationSession> {
-    const { server, applicationName = 'holdfast archive', walSenderTimeoutMs = usual.walSenderTimeoutMs } = this.#input;
-    this.#replication = await connectForReplication(server, {
-      applicationName,
-      signal: this.#hard,
-      walSenderTimeoutMs,
-    });
+  async #connected(): Promise<ReplicationSession> {
+    this.#replication ??= await connectToStream(this.#input, this.#hard);
     return this.#replication;
   }
 
@@ -221,6 +232,29 @@ export class Receiver {
     this.#asked = answer;
     answer.catch(() => undefined);
     return answer;
+  }
+}
+
+const usualName = 'holdfast archive';
+
+const connectToStream = (
+  { server, applicationName = usualName, walSenderTimeoutMs = usual.walSenderTimeoutMs }: ReceiveInput,
+  hard: AbortSignal,
+) => connectForReplication(server, { applicationName, signal: hard, walSenderTimeoutMs });
+
+/**
+ * As a walsender, which no smart shutdown waits for; as an ordinary session where every place for those is taken: an
+ * archive is worth more than a shutdown that nobody has to help along.
+ */
+async function connectToWatch(
+  { server, applicationName = usualName }: ReceiveInput,
+  hard: AbortSignal,
+): Promise<Session> {
+  try {
+    return await connect(server, { applicationName, signal: hard, asWalSender: true });
+  } catch (error) {
+    if (sqlState(error) !== '53300') throw error;
+    return connect(server, { applicationName, signal: hard });
   }
 }
 

@@ -97,6 +97,17 @@ describe.each(availableMajors().filter((major) => major === 15 || major === 17))
       },
     );
 
+    it('needs one place for replication only, where there is no other', async () => {
+      const own = await startPostgres({ major, settings: { max_wal_senders: '1' } });
+      try {
+        await pgbench(own, '-i', '-q', '-s', '2');
+        await catchUp(own, place.repository);
+        await compareWithServer(own, place.repository);
+      } finally {
+        await own.stop('immediate');
+      }
+    });
+
     it('asks a quiet server for a new segment once its newest log is old enough, and only where something was written', async () => {
       await catchUp(server, place.repository);
       let report: WalReport | undefined;
