@@ -72,7 +72,9 @@ function valuesFile({ worker = {}, policies = {} }: Changes = {}): string {
     config: {
       installation: 'chart',
       repositories: { disk: { directory: '/backup' } },
-      clusters: { shop: { statefulset: { namespace: databases.name, name: 'shop', secret: 'shop' } } },
+      clusters: {
+        shop: { statefulset: { namespace: databases.name, name: 'shop', secret: 'shop' }, drill: { on: 'worker' } },
+      },
       policies: { 'shop-daily': daily, ...policies },
     },
     networkPolicy: { enabled: true, ports: [5432, 443, 6443] },
