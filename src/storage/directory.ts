@@ -5,6 +5,7 @@ import { sha256Hex } from '../domain/canonical.ts';
 import { HoldfastError } from '../domain/errors.ts';
 import { markerKey } from '../domain/ids.ts';
 import type { StoredObject } from '../domain/manifest.ts';
+import type { Lending } from '../streams/lent.ts';
 import { claim } from './claim.ts';
 import { DirectoryWriter } from './directory-writer.ts';
 import { storeError, translated, unlessMissing } from './errno.ts';
@@ -13,7 +14,6 @@ import { checkKey, checkOwner, checkPrefix, makeStagedName, parseStagedName, spl
 import { otherRepository, readMarker } from './marker.ts';
 import type {
   ByteRange,
-  ReadOptions,
   ListedObject,
   ListedStaged,
   Repository,
@@ -169,7 +169,7 @@ class DirectoryRepository implements Repository {
     key: string,
     range: ByteRange | undefined,
     signal: AbortSignal,
-    options: ReadOptions = {},
+    options: Lending = {},
   ): AsyncGenerator<Uint8Array> {
     checkKey(key);
     await this.#look(splitKey(key).folder);

@@ -4,7 +4,8 @@ import { type FileHandle, lstat, mkdir, open, realpath } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path';
 import { HoldfastError } from '../domain/errors.ts';
 import { errnoName, unlessMissing } from './errno.ts';
-import type { ReadOptions, Watch } from './repository.ts';
+import { inTurn, type Lending } from '../streams/lent.ts';
+import type { Watch } from './repository.ts';
 
 /** Dumps hold password verifiers: nobody but the worker's user reads them. */
 export const fileMode = 0o600;
@@ -12,7 +13,6 @@ const directoryMode = 0o700;
 
 const chunkBytes = 262_144;
 const lentBytes = 1_048_576;
-const digestBytes = 1_048_576;
 
 /** Makes what was created, renamed or removed in a directory last. */
 export async function syncDirectory(directory: string): Promise<void> {
@@ -95,15 +95,13 @@ export async function* readChunks(
   handle: FileHandle,
   offset: number,
   end: number,
-  { signal, lent = false }: ReadOptions & { readonly signal?: AbortSignal } = {},
+  { signal, lent = false }: Lending & { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Uint8Array, void> {
   const most = Math.min(lent ? lentBytes : chunkBytes, end - offset);
-  const pair = lent ? [Buffer.allocUnsafeSlow(most), Buffer.allocUnsafeSlow(most)] : [];
-  let turn = 0;
+  const lend = lent ? inTurn(most) : undefined;
   const begin = (position: number) => {
     const length = Math.min(most, end - position);
-    turn = 1 - turn;
-    const reading = handle.read(pair[turn] ?? Buffer.allocUnsafeSlow(length), 0, length, position);
+    const reading = handle.read(lend?.() ?? Buffer.allocUnsafeSlow(length), 0, length, position);
     // It fails where it is awaited.
     reading.catch(() => undefined);
     return reading;
@@ -133,24 +131,17 @@ export interface Fingerprint {
 export async function fingerprint(path: string, watch: Watch = {}): Promise<Fingerprint | undefined> {
   const handle = await openObject(path);
   if (handle === undefined) return undefined;
-  // Two buffers for the whole file: one is digested while the other is filled, and there is nothing to collect.
-  let [full, empty] = [Buffer.allocUnsafeSlow(digestBytes), Buffer.allocUnsafeSlow(digestBytes)];
-  let reading = handle.read(full, 0, digestBytes, 0);
   try {
     const hash = createHash('sha256');
     let bytes = 0;
-    for (;;) {
-      const { bytesRead } = await reading;
-      watch.signal?.throwIfAborted();
-      if (bytesRead === 0) return { bytes, sha256: hash.digest('hex') };
-      bytes += bytesRead;
-      reading = handle.read(empty, 0, digestBytes, bytes);
-      hash.update(full.subarray(0, bytesRead));
-      watch.onProgress?.(bytes);
-      [full, empty] = [empty, full];
+    const { signal, onProgress } = watch;
+    for await (const chunk of readChunks(handle, 0, Number.MAX_SAFE_INTEGER, { signal, lent: true })) {
+      hash.update(chunk);
+      bytes += chunk.length;
+      onProgress?.(bytes);
     }
+    return { bytes, sha256: hash.digest('hex') };
   } finally {
-    await reading.catch(() => undefined);
     await handle.close();
   }
 }

@@ -1,7 +1,8 @@
 import { HoldfastError } from '../domain/errors.ts';
 import { storeError } from './errno.ts';
 import { openObject, readChunks } from './files.ts';
-import type { ByteRange, ReadOptions } from './repository.ts';
+import type { Lending } from '../streams/lent.ts';
+import type { ByteRange } from './repository.ts';
 
 export interface Place {
   readonly key: string;
@@ -24,7 +25,7 @@ export function damaged({ key, directory }: Place, what: string): HoldfastError 
 export async function* readObject(
   place: Place,
   range: ByteRange | undefined,
-  options: ReadOptions & { readonly signal: AbortSignal },
+  options: Lending & { readonly signal: AbortSignal },
 ): AsyncGenerator<Uint8Array, boolean> {
   options.signal.throwIfAborted();
   try {

@@ -1,4 +1,5 @@
 import type { StoredObject } from '../domain/manifest.ts';
+import type { Lending } from '../streams/lent.ts';
 
 /**
  * Where backups live. An object is written once and visible only when whole: no reader ever sees half of one, and
@@ -55,12 +56,7 @@ export interface Repository {
   put(key: string, owner: StageOwner, body: Uint8Array, signal: AbortSignal): Promise<StoredObject>;
 
   /** Bytes [offset, offset + length) of an object, or all of it. NoSuchBackup if it isn't there; ObjectDamaged if it is shorter. */
-  read(
-    key: string,
-    range: ByteRange | undefined,
-    signal: AbortSignal,
-    options?: ReadOptions,
-  ): AsyncIterable<Uint8Array>;
+  read(key: string, range: ByteRange | undefined, signal: AbortSignal, options?: Lending): AsyncIterable<Uint8Array>;
 
   /** A small object (up to 64 MiB) as text; undefined if it isn't there. */
   readText(key: string): Promise<string | undefined>;
@@ -115,11 +111,6 @@ export interface Watch {
   readonly signal?: AbortSignal;
   /** Bytes read so far. */
   readonly onProgress?: (bytes: number) => void;
-}
-
-export interface ReadOptions {
-  /** A chunk is valid only until the next one is asked for: cheaper, where there is much to read. Else it is the caller's. */
-  readonly lent?: boolean;
 }
 
 export interface ByteRange {

@@ -1,6 +1,7 @@
 import { HoldfastError, messageOf } from '../domain/errors.ts';
 import { startChain } from '../process/chain.ts';
 import { compressorFor, type Compressor, type Compressors } from './compress.ts';
+import type { Lending } from './lent.ts';
 import { guarded, pour, sinkOf } from './pour.ts';
 
 const usualStallMs = 10 * 60_000;
@@ -11,21 +12,20 @@ export function unpackedFrom(
   compression: Compressor['compression'] | 'none',
   compressors: Compressors,
   signal: AbortSignal,
-  { lent = false }: { readonly lent?: boolean } = {},
+  { lent = false }: Lending = {},
 ): AsyncIterable<Uint8Array> {
   return compression === 'none' ? body : unpacked(body, compressorFor(compressors, compression), { signal, lent });
 }
 
-export interface UnpackOptions {
+export interface UnpackOptions extends Lending {
   readonly signal: AbortSignal;
   readonly stallMs?: number;
-  /** A chunk is valid until the next one is asked for, which is far cheaper; else they are the caller's to keep. */
-  readonly lent?: boolean;
 }
 
 /**
- * What a compressed stream holds, unpacked by the compressor's library, else by its own tool. Ends only once all of it was right. Fails with the body's own error where that fails, else with
- * ToolFailed, which for a decompressor means damaged bytes. Leaving the iteration early lets go of everything.
+ * What a compressed stream holds, unpacked by the compressor's library, else by its own tool. Ends only once all of it
+ * was right. Fails with the body's own error where that fails, else with ToolFailed, which for a decompressor means
+ * damaged bytes. Leaving the iteration early lets go of everything.
  */
 export async function* unpacked(
   body: AsyncIterable<Uint8Array>,

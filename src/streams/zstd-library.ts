@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { HoldfastError } from '../domain/errors.ts';
+import { inTurn, type Lending } from './lent.ts';
 
 /** Debian's libzstd1, and what other distributions call the same. */
 const libraryName = 'libzstd.so.1';
@@ -23,10 +24,8 @@ export interface ZstdLibrary {
    * What one or more frames hold, in pieces of up to a megabyte; the next one is made while the caller is at work.
    * Fails with the body's own error, else with ToolFailed: damaged, cut off, or no frame at all.
    * @param body its chunks have to stay as they are only until the next one is asked for
-   * @param options lent: a piece is valid until the next one is asked for, so that two buffers do for all; else they are
-   *   the caller's, and Node's garbage collector has to run for every few of them
    */
-  unpack(body: AsyncIterable<Uint8Array>, options?: { readonly lent?: boolean }): AsyncGenerator<Uint8Array>;
+  unpack(body: AsyncIterable<Uint8Array>, options?: Lending): AsyncGenerator<Uint8Array>;
 }
 
 /** libzstd, if this machine has one that can be called; a process for each frame costs several times as much. */
@@ -93,7 +92,7 @@ function bind(library: Native): ZstdLibrary | undefined {
     async *unpack(body, { lent = false } = {}) {
       const reader = createReader();
       if (reader === null) throw new Error('libzstd: no memory for a context');
-      const pieces = unpackWith(reader, body, lent ? inTurn() : newPiece);
+      const pieces = unpackWith(reader, body, lent ? inTurn(pieceBytes) : newPiece);
       let making = pieces.next();
       try {
         for (let made = await making; made.done !== true; made = await making) {
@@ -149,15 +148,6 @@ function bind(library: Native): ZstdLibrary | undefined {
 }
 
 const newPiece = () => Buffer.allocUnsafeSlow(pieceBytes);
-
-/** Of two the one that has rested: while the caller has one, the other one is filled. */
-function inTurn(): () => Buffer {
-  let [next, other] = [newPiece(), newPiece()];
-  return () => {
-    [next, other] = [other, next];
-    return other;
-  };
-}
 
 /** Calls a function of the library beside the event loop. What it is given must stay as it is meanwhile. */
 const onThread = (called: NativeFunction, ...values: readonly unknown[]): Promise<number | bigint> =>
