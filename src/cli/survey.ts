@@ -103,9 +103,10 @@ async function archiveStates(config: Config, temporal: TemporalConnection): Prom
 }
 
 async function scheduleStandings(config: Config, { client }: TemporalConnection): Promise<Schedules> {
-  const policies = Object.keys(config.policies);
-  const standings = await Promise.all(policies.map((policy) => lookUpSchedule(client, config, policy)));
-  return new Map(policies.map((policy, at) => [policy, standings[at] ?? unwanted]));
+  const standings = Object.keys(config.policies).map(
+    async (policy) => [policy, await lookUpSchedule(client, config, policy)] as const,
+  );
+  return new Map(await Promise.all(standings));
 }
 
 /** By the policy's name. */

@@ -94,12 +94,8 @@ async function open(
   const { library, close } = client;
   const query = async <Row>(sql: string, values: readonly unknown[] = []): Promise<readonly Row[]> => {
     try {
-      const result: unknown =
-        values.length === 0
-          ? await library.query(sql)
-          : asWalSender
-            ? await library.query(withLiterals(sql, values))
-            : await library.query(sql, [...values]);
+      const [text, parameters] = asWalSender ? [withLiterals(sql, values), []] : [sql, [...values]];
+      const result: unknown = await library.query(text, parameters);
       const last = (Array.isArray(result) ? result.at(-1) : result) as { readonly rows: readonly Row[] };
       return last.rows;
     } catch (error) {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { RecoveryPlan } from '../../src/domain/recovery-plan.ts';
 import type { RecoverResult } from '../../src/workflows/recover-run.ts';
-import { planOf, startInPlace, words, type InPlace } from './in-place-cluster.ts';
-import { copyOf, leftOfRecoveries, recover } from './recovering.ts';
-import { untilDecision, untilProgress } from './runs.ts';
+import { startInPlace, words, type InPlace } from './in-place-cluster.ts';
+import { leftOfRecoveries } from './recovering.ts';
+import { untilProgress } from './runs.ts';
 
 describe('a worker that is killed in the middle of a recovery in place', () => {
   let cluster: InPlace;
@@ -36,14 +36,9 @@ describe('a worker that is killed in the middle of a recovery in place', () => {
   }
 
   test('while it stops the server and puts it aside, another goes on, and nothing of the old state is lost', async () => {
-    const { world, first, notes, asides } = cluster;
+    const { notes, asides } = cluster;
     const places = ['in place:stop', 'in place:stopped', 'in place:aside'];
-    const copy = await dying(places, async () => {
-      const handle = await recover(world, { lsn: first.lsn }, { inPlace: true });
-      const { planDigest } = await untilDecision<RecoveryPlan>(handle);
-      await handle.signal('approve', planOf(planDigest));
-      return copyOf(world, handle);
-    });
+    const copy = await dying(places, () => cluster.recovered());
     expect(await copy.notes()).toBe('first');
     expect(await asides()).not.toEqual([]);
     const thrown = await dying(['in place:put back'], () => copy.throwAway());
